@@ -1,0 +1,148 @@
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Memory that a frame's planes lie in. Where it is (host, a device) is the implementing type.
+pub trait Buffer: Send + 'static {
+    /// Length in bytes.
+    fn len_bytes(&self) -> usize;
+}
+
+/// Sixteen bytes, so that a vector of them is aligned for every sample type.
+type Block = u128;
+const BLOCK_BYTES: usize = size_of::<Block>();
+
+/// Host memory, aligned to 16 bytes. If it came from a [`HostPool`], dropping it gives it back.
+pub struct HostBuffer {
+    blocks: Vec<Block>,
+    len_bytes: usize,
+    home: Option<Arc<Shelves>>,
+}
+
+impl HostBuffer {
+    /// A zeroed buffer of `len_bytes` that belongs to no pool.
+    pub fn zeroed(len_bytes: usize) -> Self {
+        Self { blocks: vec![0; len_bytes.div_ceil(BLOCK_BYTES)], len_bytes, home: None }
+    }
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &bytemuck::cast_slice(&self.blocks)[..self.len_bytes]
+    }
+
+    /// The bytes, to be written.
+    pub fn as_bytes_mut(&mut self) -> &mut [u8] {
+        &mut bytemuck::cast_slice_mut(&mut self.blocks)[..self.len_bytes]
+    }
+}
+
+impl Buffer for HostBuffer {
+    fn len_bytes(&self) -> usize {
+        self.len_bytes
+    }
+}
+
+/// A copy that belongs to no pool.
+impl Clone for HostBuffer {
+    fn clone(&self) -> Self {
+        Self { blocks: self.blocks.clone(), len_bytes: self.len_bytes, home: None }
+    }
+}
+
+impl fmt::Debug for HostBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HostBuffer({} bytes)", self.len_bytes)
+    }
+}
+
+impl Drop for HostBuffer {
+    fn drop(&mut self) {
+        if let Some(home) = self.home.take() {
+            home.put_back(std::mem::take(&mut self.blocks));
+        }
+    }
+}
+
+/// Host buffers that are used again, so that a long job neither allocates nor faults pages per frame.
+///
+/// Clones share the same buffers. A taken buffer holds what its last user left in it.
+#[derive(Clone, Default)]
+pub struct HostPool {
+    shelves: Arc<Shelves>,
+}
+
+#[derive(Default)]
+struct Shelves {
+    free: Mutex<Vec<Vec<Block>>>,
+}
+
+/// Free buffers that a pool keeps; more are returned to the system.
+const MAX_FREE: usize = 16;
+
+impl Shelves {
+    fn put_back(&self, blocks: Vec<Block>) {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        if free.len() < MAX_FREE {
+            free.push(blocks);
+        }
+    }
+
+    fn take(&self, block_count: usize) -> Option<Vec<Block>> {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = free.iter().rposition(|blocks| blocks.len() == block_count)?;
+        Some(free.swap_remove(index))
+    }
+}
+
+impl HostPool {
+    /// An empty pool.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A buffer of `len_bytes` with unspecified contents.
+    pub fn take(&self, len_bytes: usize) -> HostBuffer {
+        let block_count = len_bytes.div_ceil(BLOCK_BYTES);
+        let blocks = self.shelves.take(block_count).unwrap_or_else(|| vec![0; block_count]);
+        HostBuffer { blocks, len_bytes, home: Some(Arc::clone(&self.shelves)) }
+    }
+}
+
+impl fmt::Debug for HostPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let free = self.shelves.free.lock().unwrap_or_else(PoisonError::into_inner).len();
+        write!(f, "HostPool({free} free)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dropped_buffer_is_used_again() {
+        let pool = HostPool::new();
+        let mut buffer = pool.take(100);
+        buffer.as_bytes_mut()[7] = 7;
+        let address = buffer.as_bytes().as_ptr();
+        drop(buffer);
+        let again = pool.take(100);
+        assert_eq!(again.as_bytes().as_ptr(), address);
+        assert_eq!(again.as_bytes().len(), 100);
+    }
+
+    #[test]
+    fn a_buffer_outlives_its_pool() {
+        let pool = HostPool::new();
+        let buffer = pool.take(1);
+        drop(pool);
+        assert_eq!(buffer.len_bytes(), 1);
+    }
+
+    #[test]
+    fn a_pool_keeps_a_bounded_number() {
+        let pool = HostPool::new();
+        let taken: Vec<_> = (0..2 * MAX_FREE).map(|_| pool.take(64)).collect();
+        drop(taken);
+        assert_eq!(format!("{pool:?}"), format!("HostPool({MAX_FREE} free)"));
+    }
+}
