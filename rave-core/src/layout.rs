@@ -220,6 +220,6 @@ mod tests {
         assert!(of(&[(0, 6), (32, 8)]).is_err(), "stride shorter than a row");
         assert!(of(&[(0, 9), (36, 8)]).is_err(), "stride splits a sample");
         assert!(of(&[(0, 8), (30, 8)]).is_err(), "planes overlap");
-        assert!(of(&[(0, usize::MAX / 2 & !1), (32, 8)]).is_err(), "overflow");
+        assert!(of(&[(0, (usize::MAX / 2) & !1), (32, 8)]).is_err(), "overflow");
     }
 }
