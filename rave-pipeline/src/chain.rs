@@ -1,0 +1,183 @@
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+use parking_lot::Mutex;
+use rave_core::{BoxError, Sink, Stage};
+
+use crate::meter::{Meter, Report};
+use crate::port::{QueueEnd, queue};
+use crate::worker::{Worker, run_sink, run_source, run_stage};
+use crate::{Control, Error};
+
+/// Items that a queue holds unless [`Chain::queue`] says otherwise.
+const DEFAULT_QUEUE: usize = 4;
+
+/// How often [`Assembly::run`] reports progress.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
+
+/// A line of stages under construction whose open end gives `T`.
+///
+/// Each link checks at compile time that a stage takes what the one before gives. Nothing runs before
+/// [`Assembly::run`].
+///
+/// ```
+/// use rave_core::{BoxError, Sink, Stage};
+/// use rave_pipeline::{Chain, Control};
+///
+/// struct Double;
+/// impl Stage for Double {
+///     type Input = u32;
+///     type Output = u32;
+///     fn process(&mut self, input: u32, emit: &mut dyn FnMut(u32)) -> Result<(), BoxError> {
+///         emit(2 * input);
+///         Ok(())
+///     }
+///     fn finish(&mut self, _: &mut dyn FnMut(u32)) -> Result<(), BoxError> {
+///         Ok(())
+///     }
+/// }
+///
+/// struct Sum(u32);
+/// impl Sink for Sum {
+///     type Input = u32;
+///     type Summary = u32;
+///     fn write(&mut self, input: u32) -> Result<(), BoxError> {
+///         self.0 += input;
+///         Ok(())
+///     }
+///     fn finish(self) -> Result<u32, BoxError> {
+///         Ok(self.0)
+///     }
+/// }
+///
+/// let numbers = (1..=3).map(Ok::<u32, BoxError>);
+/// let chain = Chain::source("count", numbers).then("double", Double).sink("sum", Sum(0));
+/// let (sum, report) = chain.run(&Control::new(), |_| {})?;
+/// assert_eq!(sum, 12);
+/// assert_eq!(report.stages[1].items_out, 3);
+/// # Ok::<(), rave_pipeline::Error>(())
+/// ```
+#[must_use = "a chain does nothing before it has a sink and is run"]
+pub struct Chain<T> {
+    workers: Vec<Worker>,
+    capacity: usize,
+    /// The last worker, which lacks only the queue that it fills.
+    open: Box<dyn FnOnce(QueueEnd<T>) -> Worker>,
+}
+
+impl<T: Send + 'static> Chain<T> {
+    /// Starts with an iterator of items or errors; the first error ends the run.
+    pub fn source<I, E>(name: &str, source: I) -> Self
+    where
+        I: Iterator<Item = Result<T, E>> + Send + 'static,
+        E: Into<BoxError> + 'static,
+    {
+        let name = name.to_owned();
+        let open = Box::new(move |output| {
+            Worker::new(&name, move |control, meter| run_source(source, output, control, meter))
+        });
+        Self { workers: Vec::new(), capacity: DEFAULT_QUEUE, open }
+    }
+
+    /// Sets how many items the queue at the open end holds: at least 1, 4 if this is not called.
+    pub fn queue(mut self, capacity: usize) -> Self {
+        self.capacity = capacity.max(1);
+        self
+    }
+
+    /// Appends a stage.
+    pub fn then<S>(self, name: &str, stage: S) -> Chain<S::Output>
+    where
+        S: Stage<Input = T> + 'static,
+        S::Output: 'static,
+    {
+        let (end, start) = queue(self.capacity);
+        let mut workers = self.workers;
+        workers.push((self.open)(end));
+        let name = name.to_owned();
+        let open = Box::new(move |output| {
+            Worker::new(&name, move |control, meter| run_stage(stage, start, output, control, meter))
+        });
+        Chain { workers, capacity: DEFAULT_QUEUE, open }
+    }
+
+    /// Ends the line.
+    pub fn sink<K>(self, name: &str, sink: K) -> Assembly<K::Summary>
+    where
+        K: Sink<Input = T> + 'static,
+        K::Summary: 'static,
+    {
+        let (end, start) = queue(self.capacity);
+        let mut workers = self.workers;
+        workers.push((self.open)(end));
+        let summary = Arc::new(Mutex::new(None));
+        let result = Arc::clone(&summary);
+        workers.push(Worker::new(name, move |control, meter| run_sink(sink, start, &result, control, meter)));
+        Assembly { workers, summary }
+    }
+}
+
+/// A complete line from source to sink, whose sink gives a `Summary` at the end.
+#[must_use = "a chain does nothing before it is run"]
+pub struct Assembly<Summary> {
+    workers: Vec<Worker>,
+    summary: Arc<Mutex<Option<Summary>>>,
+}
+
+impl<Summary> Assembly<Summary> {
+    /// Runs every worker on a thread of its own, and returns when all have ended.
+    ///
+    /// `progress` is called from this thread about five times a second, and once at the end.
+    ///
+    /// # Errors
+    /// The first failure of any worker, by time; [`Error::Abandoned`] after [`Control::abandon`].
+    pub fn run(
+        self,
+        control: &Control,
+        mut progress: impl FnMut(&Report),
+    ) -> Result<(Summary, Report), Error> {
+        let start = Instant::now();
+        let meters: Vec<_> = self.workers.iter().map(|worker| Arc::clone(&worker.meter)).collect();
+        let cause = Arc::new(Mutex::new(None));
+        let ended = spawn_all(self.workers, control, &cause);
+        while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(PROGRESS_INTERVAL) {
+            progress(&read(&meters, start));
+        }
+        let report = read(&meters, start);
+        progress(&report);
+        if let Some(error) = cause.lock().take() {
+            return Err(error);
+        }
+        match self.summary.lock().take() {
+            Some(summary) if !control.is_abandoning() => Ok((summary, report)),
+            _ => Err(Error::Abandoned),
+        }
+    }
+}
+
+fn read(meters: &[Arc<Meter>], start: Instant) -> Report {
+    Report { elapsed: start.elapsed(), stages: meters.iter().map(|meter| meter.read()).collect() }
+}
+
+/// Starts the workers; the receiver is disconnected when the last one has ended and dropped all that it held.
+fn spawn_all(workers: Vec<Worker>, control: &Control, cause: &Arc<Mutex<Option<Error>>>) -> Receiver<()> {
+    let (alive, ended) = bounded(0);
+    for worker in workers {
+        let (alive, control, thread_cause) = (alive.clone(), control.clone(), Arc::clone(cause));
+        let thread = thread::Builder::new().name(worker.meter.name.clone());
+        let spawned = thread.spawn(move || {
+            worker.run(&control, &thread_cause);
+            drop(alive);
+        });
+        if let Err(error) = spawned {
+            cause.lock().get_or_insert(Error::Thread(error));
+            break;
+        }
+    }
+    if cause.lock().is_some() {
+        control.sound_alarm();
+    }
+    ended
+}

@@ -1,0 +1,117 @@
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded, select};
+
+use crate::Control;
+use crate::meter::Meter;
+
+/// End of stream is a message: a channel that closes without it is a death upstream.
+enum Message<T> {
+    Item(T),
+    End,
+}
+
+/// A queue of at most `capacity` items between two workers.
+pub(crate) fn queue<T>(capacity: usize) -> (QueueEnd<T>, QueueStart<T>) {
+    let (sender, receiver) = bounded(capacity);
+    (QueueEnd(sender), QueueStart(receiver))
+}
+
+/// Where a queue is filled.
+pub(crate) struct QueueEnd<T>(Sender<Message<T>>);
+
+/// Where a queue is emptied.
+pub(crate) struct QueueStart<T>(Receiver<Message<T>>);
+
+/// A worker's view of the queue before it.
+pub(crate) struct Input<T> {
+    queue: Receiver<Message<T>>,
+    control: Control,
+    meter: Arc<Meter>,
+}
+
+pub(crate) enum Received<T> {
+    Item(T),
+    End,
+    /// Upstream died, or the chain is being stopped.
+    Dead,
+}
+
+impl<T> Input<T> {
+    pub(crate) fn new(queue: QueueStart<T>, control: &Control, meter: &Arc<Meter>) -> Self {
+        Self { queue: queue.0, control: control.clone(), meter: Arc::clone(meter) }
+    }
+
+    pub(crate) fn receive(&self) -> Received<T> {
+        if self.control.is_stopping() {
+            return Received::Dead;
+        }
+        let message = match self.queue.try_recv() {
+            Ok(message) => Some(message),
+            Err(TryRecvError::Disconnected) => None,
+            Err(TryRecvError::Empty) => self.meter.waiting_for_input(|| self.wait()),
+        };
+        match message {
+            Some(Message::Item(item)) => {
+                self.meter.items_in.fetch_add(1, Ordering::Relaxed);
+                Received::Item(item)
+            }
+            Some(Message::End) => Received::End,
+            None => Received::Dead,
+        }
+    }
+
+    fn wait(&self) -> Option<Message<T>> {
+        select! {
+            recv(self.queue) -> message => message.ok(),
+            recv(self.control.alarmed()) -> _ => None,
+        }
+    }
+}
+
+/// A worker's view of the queue behind it.
+pub(crate) struct Output<T> {
+    queue: Sender<Message<T>>,
+    control: Control,
+    meter: Arc<Meter>,
+    is_open: bool,
+}
+
+impl<T> Output<T> {
+    pub(crate) fn new(queue: QueueEnd<T>, control: &Control, meter: &Arc<Meter>) -> Self {
+        Self { queue: queue.0, control: control.clone(), meter: Arc::clone(meter), is_open: true }
+    }
+
+    /// Whether somebody still takes what is sent.
+    pub(crate) fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    /// Queues an item; once the output is closed, drops it.
+    pub(crate) fn send(&mut self, item: T) {
+        if self.is_open && self.put(Message::Item(item)) {
+            self.meter.items_out.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn end(mut self) {
+        self.put(Message::End);
+    }
+
+    fn put(&mut self, message: Message<T>) -> bool {
+        self.is_open = match self.queue.try_send(message) {
+            Ok(()) => true,
+            Err(TrySendError::Disconnected(_)) => false,
+            Err(TrySendError::Full(message)) => self.meter.waiting_for_output(|| self.wait(message)),
+        };
+        self.is_open
+    }
+
+    fn wait(&self, message: Message<T>) -> bool {
+        select! {
+            send(self.queue, message) -> result => result.is_ok(),
+            recv(self.control.alarmed()) -> _ => false,
+        }
+    }
+}
