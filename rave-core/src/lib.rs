@@ -10,20 +10,24 @@
 
 mod buffer;
 mod color;
+mod convert;
 mod error;
 mod format;
 mod frame;
 mod layout;
+mod resample;
 mod stage;
 mod time;
 mod video;
 
 pub use buffer::{Buffer, HostBuffer, HostPool};
 pub use color::{ColorSpec, ContentLight, MasteringDisplay, Matrix, Primaries, Range, Siting, Transfer};
+pub use convert::{ChromaFilter, Convert, Converter, MatrixCoefficients, Quantization};
 pub use error::{BoxError, Code, CodedError, CustomError, Error};
 pub use format::{Chroma, Packing, PixelFormat, Sample};
 pub use frame::{FieldOrder, Frame, FrameInfo, HostFrame, SampleType};
 pub use layout::{Layout, MAX_SIDE, Plane};
+pub use resample::{Kernel, ResampleAxis, Resampler};
 pub use stage::{Sink, Stage};
 pub use time::{Rational, TimeBase, Timestamp};
 pub use video::{Packet, PacketSideData, VideoInfo};
