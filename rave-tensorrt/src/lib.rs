@@ -1,1 +1,23 @@
 //! rave-tensorrt.
+#![deny(unsafe_op_in_unsafe_fn)]
+
+mod chroma;
+mod error;
+mod info;
+mod model;
+mod network;
+#[doc(hidden)]
+pub mod onnx;
+mod planes;
+mod probe;
+mod runtime;
+mod source;
+mod tiling;
+mod upscaler;
+
+pub use error::{Attempt, Error};
+pub use info::{ModelColor, ModelInfo, TensorAxes, memory_estimate};
+pub use model::{Model, SessionOptions};
+pub use runtime::Runtime;
+pub use source::{BuiltIn, ModelSource, built_in_models};
+pub use upscaler::{Tile, Upscaler, UpscalerOptions};
