@@ -143,6 +143,11 @@ impl Graph {
     }
 }
 
+/// The bytes of a constant of single-precision numbers.
+pub fn floats(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
 fn tensor(name: &str, element: u64, dims: &[i64]) -> Message {
     Message::default().packed(1, dims).int(2, element).text(8, name)
 }

@@ -112,10 +112,11 @@ fn readings(dims: [i64; 4]) -> Result<Vec<(TensorAxes, ModelColor)>, Refusal> {
         .into_iter()
         .flat_map(|axes| [ModelColor::Rgb, ModelColor::Luma].map(|color| (axes, color)));
     let channels = |axes| if axes == TensorAxes::Nchw { dims[1] } else { dims[3] };
-    let said: Vec<_> =
+    let mut readings: Vec<_> =
         all.clone().filter(|&(axes, color)| channels(axes) == color.channels() as i64).collect();
-    let readings =
-        if said.is_empty() { all.filter(|&(axes, _)| channels(axes) == -1).collect() } else { said };
+    if readings.is_empty() {
+        readings.extend(all.filter(|&(axes, _)| channels(axes) == -1 && fixed_size(axes, dims).is_ok()));
+    }
     if readings.is_empty() { Err(channels_refusal(dims)) } else { Ok(readings) }
 }
 

@@ -2,7 +2,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::onnx::{Dim, FLOAT, Graph, Value};
+use crate::onnx::{Dim, FLOAT, Graph, Value, floats};
 
 /// Where a model comes from.
 #[derive(Clone, Debug, PartialEq)]
@@ -116,7 +116,7 @@ fn resize_cubic_x2() -> Vec<u8> {
     Graph::new("resize-cubic-x2")
         .input("input", FLOAT, &picture)
         .output("output", FLOAT, &larger)
-        .constant("scales", FLOAT, &[4], bytemuck::bytes_of(&[1.0f32, 1.0, 2.0, 2.0]))
+        .constant("scales", FLOAT, &[4], &floats(&[1.0, 1.0, 2.0, 2.0]))
         .node("Resize", &["input", "", "scales"], "output", &attributes)
         .model(13)
 }

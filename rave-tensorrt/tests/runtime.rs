@@ -1,0 +1,47 @@
+//! Loading the library. All in one test: a process loads it once.
+
+mod support;
+
+use std::fs;
+use std::path::PathBuf;
+
+use rave_core::{Code, CodedError};
+use rave_tensorrt::{Error, Runtime};
+use support::library_folder;
+
+#[test]
+fn the_library_is_looked_for_where_it_was_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing.so");
+    let text = folder.path().join("text.so");
+    fs::write(&text, "not a library").unwrap();
+
+    let error = Runtime::load(Some(&missing), &[library_folder()]).err().unwrap();
+    assert_eq!(error.code(), Code::RuntimeMissing);
+    assert!(error.to_string().ends_with("missing.so (does not exist)"), "{error}");
+
+    let error = Runtime::load(Some(&text), &[]).err().unwrap();
+    let Error::RuntimeMissing { tried } = &error else { panic!("{error}") };
+    assert_eq!(tried.len(), 1, "an explicit library is the only one that is tried");
+    assert!(error.to_string().contains("text.so"), "{error}");
+
+    let error = Runtime::load(Some(&a_library_without_the_interface()), &[]).err().unwrap();
+    assert!(error.to_string().contains("OrtGetApiBase"), "{error}");
+
+    let further = [missing, folder.path().to_path_buf(), text, library_folder()];
+    let runtime = Runtime::load(None, &further).unwrap_or_else(|error| {
+        panic!("{error}\nthe tests need ONNX Runtime: run `cargo xtask setup` first")
+    });
+    assert!(runtime.version().starts_with("1."), "{}", runtime.version());
+    assert!(runtime.path().is_file());
+
+    let again = Runtime::load(Some(&library_folder()), &[]).unwrap();
+    assert_eq!(again.path(), runtime.path());
+    let error = Runtime::load(Some(&further[2]), &[]).err().unwrap();
+    assert!(error.to_string().contains("has loaded"), "{error}");
+}
+
+/// Some shared library that every system has.
+fn a_library_without_the_interface() -> PathBuf {
+    PathBuf::from(if cfg!(target_os = "macos") { "libz.dylib" } else { "libc.so.6" })
+}
