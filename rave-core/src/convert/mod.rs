@@ -60,10 +60,10 @@ impl ColorSpec {
 ///     HostFrame::new(HostBuffer::zeroed(layout.size_bytes()), layout, color, info)
 /// };
 /// let (mut nv12, mut rgb) = (frame(formats.0)?, frame(formats.1)?);
-/// nv12.rows_mut::<u8>(0).for_each(|row| row.fill(235));
+/// nv12.rows_mut::<u8>(0).for_each(|row| row.fill(16));
 /// nv12.rows_mut::<u8>(1).for_each(|row| row.fill(128));
 /// converter.convert(&nv12, &mut rgb)?;
-/// assert!(rgb.rows::<f32>(1).all(|row| row.iter().all(|&green| green == 1.0)));
+/// assert!(rgb.rows::<f32>(1).all(|row| row.iter().all(|&green| green == 0.0)));
 /// # Ok::<(), rave_core::Error>(())
 /// ```
 #[derive(Debug)]

@@ -108,13 +108,19 @@ impl Storage {
     }
 }
 
-/// The comparisons are in the order that sends NaN to 0.
+/// A single-precision number from here up to twice this has no fraction, and its low bits count ones.
+const NO_FRACTION: f32 = 8_388_608.0;
+
+/// The code in the low 16 bits. The comparisons are in the order that sends NaN to 0. The conversion is by addition and
+/// comparison, since the cast to an integer checks for overflow once more and has no vector instruction.
 #[inline(always)]
-fn round_code(value: f32, max_code: f32) -> i32 {
+fn round_code(value: f32, max_code: f32) -> u32 {
     let raised = value + 0.5;
     let positive = if raised > 0.0 { raised } else { 0.0 };
     let clamped = if positive < max_code { positive } else { max_code };
-    clamped as i32
+    let counted = clamped + NO_FRACTION;
+    let rounded_up = counted - NO_FRACTION > clamped;
+    counted.to_bits() - u32::from(rounded_up)
 }
 
 #[inline(always)]
@@ -167,8 +173,8 @@ mod tests {
             (f32::NEG_INFINITY, 0),
             (f32::NAN, 0),
         ] {
-            assert_eq!(round_code(value, 255.0), code, "{value}");
+            assert_eq!(round_code(value, 255.0) as u16, code, "{value}");
         }
-        assert_eq!(round_code(65535.6, 65535.0), 65535);
+        assert_eq!(round_code(65535.6, 65535.0) as u16, 65535);
     }
 }
