@@ -15,9 +15,9 @@ pub fn task(workspace: &Workspace, _: &[OsString]) -> Result<(), Failure> {
 
 /// Installs what is missing; silent when nothing is.
 pub fn ensure(workspace: &Workspace) -> Result<(), Failure> {
-    packages::ensure()?;
-    onnxruntime::ensure(&workspace.target)
+    if onnxruntime::is_present(&workspace.target) {
+        return packages::ensure();
+    }
+    packages::ensure_with_pip()?;
+    onnxruntime::download(&workspace.target)
 }
-
-/// Makes sure of `python3 -m pip`, which only some commands need.
-pub use packages::ensure_pip;

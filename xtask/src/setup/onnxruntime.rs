@@ -32,23 +32,29 @@ const WHEELS: &[Wheel] = &[
     },
 ];
 
-/// Puts the library into `target/onnxruntime`, where the program and the tests look, unless it is there.
-pub fn ensure(target: &Path) -> Result<(), Failure> {
-    let folder = target.join("onnxruntime");
-    let library = folder.join(library_name());
-    if library.is_file() {
-        return Ok(());
-    }
+/// Whether the library lies where the program and the tests look.
+pub fn is_present(target: &Path) -> bool {
+    library_below(target).is_file()
+}
+
+/// Downloads the library; `python3 -m pip` must be there.
+pub fn download(target: &Path) -> Result<(), Failure> {
     let wheel = wheel_for(env::consts::OS, env::consts::ARCH).ok_or_else(no_wheel)?;
-    super::ensure_pip()?;
     eprintln!("setup: downloading ONNX Runtime {VERSION} for {} from PyPI", wheel.platform);
-    let partial = Partial::new(&folder)?;
-    let file = download(wheel, &partial.0)?;
+    let library = library_below(target);
+    let partial = Partial::new(&target.join(FOLDER))?;
+    let file = download_wheel(wheel, &partial.0)?;
     check(&file, wheel.sha256)?;
-    let unpacked = partial.0.join(library_name());
+    let unpacked = partial.0.join("library");
     unpack(&file, &unpacked)?;
     // A rename within one folder is all or nothing: an interrupted setup never leaves half a library under this name.
     fs::rename(&unpacked, &library).on("create", &library)
+}
+
+const FOLDER: &str = "onnxruntime";
+
+fn library_below(target: &Path) -> PathBuf {
+    target.join(FOLDER).join(library_name())
 }
 
 fn library_name() -> String {
@@ -86,7 +92,7 @@ impl Drop for Partial {
 }
 
 /// The wheel's file in `folder`.
-fn download(wheel: &Wheel, folder: &Path) -> Result<PathBuf, Failure> {
+fn download_wheel(wheel: &Wheel, folder: &Path) -> Result<PathBuf, Failure> {
     let mut pip = Command::new("python3");
     pip.args([
         "-m",

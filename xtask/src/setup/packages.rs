@@ -34,16 +34,16 @@ const PIP: &[Need] = &[Need { what: "pip for python3", is_met: has_pip, apt: &["
 
 /// Installs what building and testing need.
 pub fn ensure() -> Result<(), Failure> {
-    ensure_needs(BUILD_NEEDS)
+    ensure_needs(BUILD_NEEDS.iter())
 }
 
-/// Installs pip. Asked for only when something is to be downloaded, because starting Python takes a while.
-pub fn ensure_pip() -> Result<(), Failure> {
-    ensure_needs(PIP)
+/// Installs pip too. Apart, because starting Python to find it takes a while, and it is for downloads only.
+pub fn ensure_with_pip() -> Result<(), Failure> {
+    ensure_needs(BUILD_NEEDS.iter().chain(PIP))
 }
 
-fn ensure_needs(needs: &[Need]) -> Result<(), Failure> {
-    let missing = unmet(needs);
+fn ensure_needs(needs: impl Iterator<Item = &'static Need> + Clone) -> Result<(), Failure> {
+    let missing = unmet(needs.clone());
     if missing.is_empty() {
         return Ok(());
     }
@@ -65,8 +65,8 @@ fn ensure_needs(needs: &[Need]) -> Result<(), Failure> {
     }
 }
 
-fn unmet(needs: &[Need]) -> Vec<&Need> {
-    needs.iter().filter(|need| !(need.is_met)()).collect()
+fn unmet(needs: impl Iterator<Item = &'static Need>) -> Vec<&'static Need> {
+    needs.filter(|need| !(need.is_met)()).collect()
 }
 
 /// Whether ffmpeg-sys-next will find FFmpeg: by `FFMPEG_DIR` or pkg-config. libavcodec 59.37 is that of FFmpeg 5.1.
@@ -211,9 +211,7 @@ mod tests {
 
     #[test]
     fn a_need_that_is_met_installs_nothing() {
-        assert_eq!(
-            ensure_needs(&[Need { what: "nothing", is_met: || true, apt: &["rave-no-such-package"] }]),
-            Ok(())
-        );
+        const MET: &Need = &Need { what: "nothing", is_met: || true, apt: &["rave-no-such-package"] };
+        assert_eq!(ensure_needs(std::iter::once(MET)), Ok(()));
     }
 }
