@@ -22,10 +22,11 @@ pub fn media() -> Option<PathBuf> {
     folder
 }
 
-/// What ffmpeg writes to its output `-` as raw video with these arguments before it.
+/// What ffmpeg writes to its output `-` as raw video with these arguments before it. One filter thread: with more,
+/// `zscale` works on slices and does not see beyond their edges.
 pub fn raw_video<S: AsRef<OsStr>>(arguments: &[S]) -> Vec<u8> {
     let output = Command::new("ffmpeg")
-        .args(["-v", "error", "-nostdin"])
+        .args(["-v", "error", "-nostdin", "-filter_threads", "1"])
         .args(arguments)
         .args(["-f", "rawvideo", "-"])
         .output()
