@@ -1,4 +1,5 @@
 //! Code values that are known from the standards.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
@@ -107,11 +108,13 @@ fn excursions_beyond_black_and_white_are_kept_in_floating_point() {
 fn the_two_matrices_are_inverses() {
     for matrix in MATRICES {
         let MatrixCoefficients { rgb_from_yuv, yuv_from_rgb } = MatrixCoefficients::new(matrix).unwrap();
-        for row in 0..3 {
+        for (row, weights) in rgb_from_yuv.iter().enumerate() {
+            let product = |column: usize| -> f64 {
+                weights.iter().zip(&yuv_from_rgb).map(|(weight, other)| weight * other[column]).sum()
+            };
             for column in 0..3 {
-                let product: f64 = (0..3).map(|i| rgb_from_yuv[row][i] * yuv_from_rgb[i][column]).sum();
-                let expected = f64::from(u8::from(row == column));
-                assert!((product - expected).abs() < 1e-12, "{matrix}");
+                let expected = if row == column { 1.0 } else { 0.0 };
+                assert!((product(column) - expected).abs() < 1e-12, "{matrix}");
             }
         }
     }

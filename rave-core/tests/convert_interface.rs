@@ -1,4 +1,5 @@
 //! What the converter accepts, refuses and leaves alone.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Every conversion against a slow implementation in double precision.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

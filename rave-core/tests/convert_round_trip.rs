@@ -1,4 +1,5 @@
 //! There and back: what a picture loses by passing through R'G'B'.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

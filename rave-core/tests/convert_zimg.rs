@@ -1,4 +1,5 @@
 //! R'G'B' against zimg (ffmpeg's `zscale` filter), which is independent code of good repute.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

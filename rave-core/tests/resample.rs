@@ -1,4 +1,5 @@
 //! Resampling against its definition.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -136,8 +136,8 @@ pub fn from_rgb(source: &HostFrame, target: &HostFrame, filter: ChromaFilter) ->
         full[2].push(quantise(to.chroma(), 0.5 * (red - luma) / (1.0 - kr)));
     }
     let Some(chroma) = target.layout().format().chroma() else { return full[..1].to_vec() };
-    for component in 1..3 {
-        full[component] = reduce(&full[component], layout, chroma, color.siting.offset(), filter);
+    for plane in &mut full[1..] {
+        *plane = reduce(plane, layout, chroma, color.siting.offset(), filter);
     }
     full
 }
