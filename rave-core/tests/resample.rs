@@ -111,32 +111,31 @@ fn strides_are_respected() {
 /// Chroma that follows a ramp over the picture must follow the same ramp over the enlarged picture.
 #[test]
 fn enlarged_chroma_keeps_its_siting() {
-    let ramp = |position: f64| 0.1 + 0.02 * position;
     for chroma in CHROMAS {
         for siting in SITINGS {
             for factor in [1, 2, 3, 4] {
-                let size = (33, 32);
-                let axes = ResampleAxis::for_chroma(chroma, siting, size, factor).unwrap();
-                let offsets = [siting.offset().0, siting.offset().1].map(f64::from);
-                let shifts = [chroma.shifts().0, chroma.shifts().1];
-                let step = |direction: usize| f64::from(1 << shifts[direction]);
-                let offset = |direction: usize| if shifts[direction] == 1 { offsets[direction] } else { 0.0 };
-                for direction in 0..2 {
-                    let axis = axes[direction];
-                    let luma = |sample: u32| f64::from(sample) * step(direction) + offset(direction);
-                    let source: Vec<f32> = (0..axis.input).map(|i| ramp(luma(i)) as f32).collect();
-                    let none = ResampleAxis::fit(1, 1).unwrap();
-                    let result = run(Kernel::CatmullRom, axis, none, &source);
-                    // Away from the edges, where samples are repeated: two of the input's.
-                    let edge = 2 * factor as usize;
-                    for (i, &value) in result.iter().enumerate().take(result.len() - edge - 1).skip(edge) {
-                        let position = (luma(i as u32) + 0.5) / f64::from(factor) - 0.5;
-                        let error = (f64::from(value) - ramp(position)).abs();
-                        assert!(error < 1e-6, "{chroma:?} {siting} x{factor} direction {direction}: {error}");
-                    }
-                }
+                let [x, y] = ResampleAxis::for_chroma(chroma, siting, (33, 32), factor).unwrap();
+                let ((x_shift, y_shift), (x_offset, y_offset)) = (chroma.shifts(), siting.offset());
+                let what = format!("{chroma:?} {siting} x{factor}");
+                assert_ramp_is_kept(x, factor, (x_shift, x_offset), &what);
+                assert_ramp_is_kept(y, factor, (y_shift, y_offset), &what);
             }
         }
+    }
+}
+
+fn assert_ramp_is_kept(axis: ResampleAxis, factor: u32, (shift, offset): (u32, f32), what: &str) {
+    let ramp = |luma_position: f64| 0.1 + 0.02 * luma_position;
+    let offset = if shift == 1 { f64::from(offset) } else { 0.0 };
+    let luma_position = |sample: u32| f64::from(sample << shift) + offset;
+    let source: Vec<f32> = (0..axis.input).map(|i| ramp(luma_position(i)) as f32).collect();
+    let result = run(Kernel::CatmullRom, axis, ResampleAxis::fit(1, 1).unwrap(), &source);
+    // Away from the edges, where samples are repeated.
+    let edge = 2 * factor as usize;
+    for (i, &value) in result.iter().enumerate().take(result.len() - edge - 1).skip(edge) {
+        let source_position = (luma_position(i as u32) + 0.5) / f64::from(factor) - 0.5;
+        let error = (f64::from(value) - ramp(source_position)).abs();
+        assert!(error < 1e-6, "{what}: sample {i} is off by {error}");
     }
 }
 
