@@ -1,12 +1,62 @@
-use std::ffi::OsString;
+//! Measurements against a peer in the same run.
 
-use crate::failure::Failure;
+mod convert;
+mod cpu;
+mod machine;
+mod media;
+mod memory;
+mod peer;
+mod reference;
+mod table;
+mod timing;
+
+use std::ffi::OsString;
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::failure::{Failure, OnPath};
+use crate::setup;
 use crate::workspace::Workspace;
 
 /// What `cargo xtask help bench` says.
-pub const DETAILS: &str = "";
+pub const DETAILS: &str = "\
+bench cpu [PART..]       PART is peer, convert or memory; all by default
+    peer     end-to-end speed against the usual ffmpeg + Python + onnxruntime script (xtask/peer/upscale.py)
+             with the same model, threads and encoder, and against the stages' own times
+    convert  colour conversion against swscale
+    memory   resident memory over a long clip
+bench media [--filter TEXT]
+    every file of RAVE_MEDIA's clips/ and bad/ through the program; frames and timestamps are compared with
+    what ffmpeg decodes; TEXT picks files by a part of their name
+Fails when a ratio is not reached or a file is treated wrongly.";
 
 /// `bench cpu|media`.
-pub fn task(_: &Workspace, _: &[OsString]) -> Result<(), Failure> {
-    Err(Failure::Usage("not yet".into()))
+pub fn task(workspace: &Workspace, arguments: &[OsString]) -> Result<(), Failure> {
+    let words: Vec<&str> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
+    match words.split_first() {
+        Some((&"cpu", parts)) => {
+            let parts = cpu::parse(parts)?;
+            setup::ensure(workspace)?;
+            cpu::run(workspace, &parts)
+        }
+        Some((&"media", options)) => {
+            let filter = media::parse(options)?;
+            setup::ensure(workspace)?;
+            media::run(workspace, filter)
+        }
+        _ => Err(Failure::Usage("bench wants `cpu` or `media`".into())),
+    }
+}
+
+/// Writes what was measured to `target/bench/NAME.json`, with the machine and the date.
+fn write_record(workspace: &Workspace, name: &str, results: &Value) -> Result<(), Failure> {
+    let folder = workspace.target.join("bench");
+    fs::create_dir_all(&folder).on("create", &folder)?;
+    let path = folder.join(format!("{name}.json"));
+    let record =
+        json!({ "version": 1, "bench": name, "machine": machine::describe(workspace), "results": results });
+    fs::write(&path, format!("{record:#}\n")).on("write", &path)?;
+    println!("\nwritten to {}", path.display());
+    Ok(())
 }

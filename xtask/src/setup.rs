@@ -8,6 +8,9 @@ use std::ffi::OsString;
 use crate::failure::Failure;
 use crate::workspace::Workspace;
 
+pub use onnxruntime::VERSION as ONNXRUNTIME_VERSION;
+pub use packages::ensure_with_pip as ensure_pip;
+
 /// `setup`.
 pub fn task(workspace: &Workspace, _: &[OsString]) -> Result<(), Failure> {
     ensure(workspace)
