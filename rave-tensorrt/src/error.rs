@@ -67,6 +67,9 @@ pub enum Error {
         /// ONNX Runtime's words.
         source: ort::Error,
     },
+    /// The system gave no thread.
+    #[error("a thread for upscaling cannot be started")]
+    Thread(#[source] io::Error),
     /// An option cannot be met.
     #[error("{0}")]
     Options(String),
@@ -84,6 +87,7 @@ impl CodedError for Error {
             Self::ModelInvalid { .. } => Code::ModelInvalid,
             Self::ModelUnsupported { .. } => Code::ModelUnsupported,
             Self::InferenceFailed { .. } => Code::InferenceFailed,
+            Self::Thread(_) => Code::OutOfMemory,
             Self::Options(_) => Code::SessionOptions,
             Self::Frame(error) => error.code(),
         }

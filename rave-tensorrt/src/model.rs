@@ -2,6 +2,7 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 
 use ort::ErrorCode;
@@ -26,6 +27,14 @@ pub struct SessionOptions {
 pub struct Model {
     info: ModelInfo,
     network: Network,
+    origin: Arc<Origin>,
+    threads: NonZeroUsize,
+}
+
+/// What it takes to open a model again.
+struct Origin {
+    runtime: Runtime,
+    source: ModelSource,
 }
 
 impl Model {
@@ -39,13 +48,15 @@ impl Model {
     /// [`Error::ModelMissing`] if the file cannot be read; [`Error::ModelInvalid`] if ONNX Runtime does not accept it;
     /// [`Error::ModelUnsupported`] if it is another kind of model, with what it is.
     pub fn load(runtime: &Runtime, source: &ModelSource, options: &SessionOptions) -> Result<Self, Error> {
-        let session = open(runtime, source, options)?;
+        let origin = Origin { runtime: runtime.clone(), source: source.clone() };
+        let threads = options.threads.unwrap_or_else(all_cores);
+        let session = origin.open(threads)?;
         let (info, network) = probe::inspect(&source.name(), session).map_err(|refusal| {
             let Refusal { reason, source: why } = refusal;
             Error::ModelUnsupported { model: source.to_string(), reason, source: why }
         })?;
         tracing::debug!(model = %source, %info, "model loaded");
-        Ok(Self { info, network })
+        Ok(Self { info, network, origin: Arc::new(origin), threads })
     }
 
     /// What the model takes and gives.
@@ -56,26 +67,45 @@ impl Model {
     pub(crate) const fn network_mut(&mut self) -> &mut Network {
         &mut self.network
     }
+
+    /// Threads that the model was given.
+    pub(crate) const fn threads(&self) -> NonZeroUsize {
+        self.threads
+    }
+
+    /// The same model again, on `threads` threads of its own.
+    pub(crate) fn again(&self, threads: NonZeroUsize) -> Result<Self, Error> {
+        let invalid = |error| refused(&self.origin.source, error);
+        let network = Network::new(self.origin.open(threads)?).map_err(invalid)?;
+        Ok(Self { info: self.info.clone(), network, origin: Arc::clone(&self.origin), threads })
+    }
 }
 
-fn open(runtime: &Runtime, source: &ModelSource, options: &SessionOptions) -> Result<Session, Error> {
-    let invalid = |error| refused(source, error);
-    let mut builder = builder(runtime, options).map_err(Error::RuntimeFailed)?;
-    match source {
-        ModelSource::BuiltIn(model) => builder.commit_from_memory(&model.bytes()).map_err(invalid),
-        ModelSource::File(path) => {
-            check_readable(path)?;
-            builder.commit_from_file(path).map_err(invalid)
+fn all_cores() -> NonZeroUsize {
+    thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+impl Origin {
+    fn open(&self, threads: NonZeroUsize) -> Result<Session, Error> {
+        let invalid = |error| refused(&self.source, error);
+        let mut builder = builder(&self.runtime, threads).map_err(Error::RuntimeFailed)?;
+        match &self.source {
+            ModelSource::BuiltIn(model) => builder.commit_from_memory(&model.bytes()).map_err(invalid),
+            ModelSource::File(path) => {
+                check_readable(path)?;
+                builder.commit_from_file(path).map_err(invalid)
+            }
         }
     }
 }
 
-fn builder(runtime: &Runtime, options: &SessionOptions) -> Result<SessionBuilder, ort::Error> {
-    let threads = match options.threads {
-        Some(threads) => threads.get(),
-        None => thread::available_parallelism().map_or(1, NonZeroUsize::get),
-    };
-    Ok(Session::builder(runtime.environment())?.with_intra_threads(threads)?.with_inter_threads(1)?)
+fn builder(runtime: &Runtime, threads: NonZeroUsize) -> Result<SessionBuilder, ort::Error> {
+    Ok(Session::builder(runtime.environment())?
+        .with_intra_threads(threads.get())?
+        // Threads that wait for the next picture must not take cores from decoder and encoder.
+        .with_config_entry("session.force_spinning_stop", "1")?
+        // Costs up to twice the memory and gains nothing that can be measured.
+        .with_memory_pattern(false)?)
 }
 
 /// ONNX Runtime's words for a missing file do not tell it from a broken one.

@@ -37,9 +37,12 @@ pub fn load(name: &str) -> Result<Model, Error> {
 }
 
 pub fn load_bytes(name: &str, bytes: &[u8]) -> Result<Model, Error> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join(name);
-    fs::write(&path, bytes).unwrap();
+    // Written under another name first: tests run at the same time, also in other processes.
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let file = tempfile::NamedTempFile::new_in(folder).unwrap();
+    fs::write(file.path(), bytes).unwrap();
+    let path = folder.join(name);
+    file.persist(&path).unwrap();
     load_file(&path)
 }
 

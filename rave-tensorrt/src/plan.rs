@@ -1,0 +1,127 @@
+use std::num::NonZeroUsize;
+
+use rave_core::VideoInfo;
+
+use crate::error::Error;
+use crate::info::{ModelInfo, memory_estimate};
+use crate::tiling::Axis;
+
+/// Whether pictures go through the network whole.
+///
+/// A model that fixes its input's size runs in tiles of that size where the picture is larger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tile {
+    /// Whole pictures.
+    Off,
+    /// Whole pictures if [`memory_estimate`] says that 4 GiB suffice, otherwise tiles of 1024 x 1024 pixels.
+    #[default]
+    Auto,
+    /// Square tiles with sides of this many input pixels, rounded up to the model's multiple.
+    Size(u32),
+}
+
+const AUTO_LIMIT_BYTES: u64 = 4 << 30;
+const PARALLEL_LIMIT_BYTES: u64 = 4 << 30;
+const AUTO_TILE: u32 = 1024;
+const DEFAULT_OVERLAP: usize = 16;
+
+/// How pictures are given to the network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UpscalerOptions {
+    /// Whole pictures or tiles.
+    pub tile: Tile,
+    /// Input pixels, at least, by which neighbouring tiles overlap; at most half of a tile. They are cut in the middle of the
+    /// overlap. `None` for 16, or a quarter of a tile if that is less.
+    pub overlap: Option<u32>,
+}
+
+/// How many pictures are upscaled at once, and by how many threads each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lanes {
+    pub(crate) count: usize,
+    pub(crate) threads: NonZeroUsize,
+}
+
+/// More do not help: then a network's own threads are used well.
+const MAX_LANES: usize = 8;
+
+/// One thread for each of several pictures is faster than several threads for one: parts of every network run on one
+/// thread, and the others would wait for it.
+pub(crate) fn lanes(info: &ModelInfo, axes: &[Axis; 2], threads: NonZeroUsize) -> Lanes {
+    let [width, height] = axes.each_ref().map(|axis| axis.tile as u32);
+    let fitting = PARALLEL_LIMIT_BYTES / memory_estimate(info, width, height).max(1);
+    let most = fitting.clamp(1, MAX_LANES as u64) as usize;
+    let per_lane = threads.get().div_ceil(most);
+    Lanes { count: threads.get() / per_lane, threads: NonZeroUsize::new(per_lane).unwrap_or(threads) }
+}
+
+/// The axes of a picture as the network will see them: width and height.
+pub(crate) fn axes(
+    info: &ModelInfo,
+    input: &VideoInfo,
+    options: &UpscalerOptions,
+) -> Result<[Axis; 2], Error> {
+    let lengths = [input.width as usize, input.height as usize];
+    let multiple = info.multiple as usize;
+    if let Some((width, height)) = info.size {
+        check_fixed(info, (width, height), input, options)?;
+        let tiles = [width as usize, height as usize];
+        return tiled(lengths, tiles, options, tiles.map(start_step));
+    }
+    let side = match options.tile {
+        Tile::Size(0) => return Err(Error::Options("a tile size of 0 is not possible".into())),
+        Tile::Size(side) => side,
+        Tile::Auto if memory_estimate(info, input.width, input.height) > AUTO_LIMIT_BYTES => AUTO_TILE,
+        Tile::Off | Tile::Auto => return Ok(lengths.map(|length| Axis::whole(length, multiple))),
+    };
+    let side = (side as usize).next_multiple_of(multiple);
+    tiled(lengths, [side; 2], options, [multiple; 2])
+}
+
+fn check_fixed(
+    info: &ModelInfo,
+    (width, height): (u32, u32),
+    input: &VideoInfo,
+    options: &UpscalerOptions,
+) -> Result<(), Error> {
+    let fits = match options.tile {
+        Tile::Auto => true,
+        Tile::Off => input.width <= width && input.height <= height,
+        Tile::Size(side) => (side, side) == (width, height),
+    };
+    if fits {
+        return Ok(());
+    }
+    let name = &info.name;
+    Err(Error::Options(format!(
+        "model {name} runs on {width}x{height} pixels only: the tile size cannot be chosen"
+    )))
+}
+
+/// Tiles of a fixed-size network start at multiples of 8 where they can, so that pooling and unshuffling inside it see
+/// neighbouring tiles in the same phase.
+fn start_step(tile: usize) -> usize {
+    [8, 4, 2].into_iter().find(|step| tile.is_multiple_of(*step) && tile >= 4 * step).unwrap_or(1)
+}
+
+fn tiled(
+    lengths: [usize; 2],
+    tiles: [usize; 2],
+    options: &UpscalerOptions,
+    steps: [usize; 2],
+) -> Result<[Axis; 2], Error> {
+    let axis = |index: usize| {
+        let (tile, step) = (tiles[index], steps[index]);
+        let overlap = match options.overlap {
+            Some(overlap) => overlap as usize,
+            None => DEFAULT_OVERLAP.min(tile / 4 / step * step),
+        };
+        if overlap.next_multiple_of(step) > tile / 2 {
+            let reason =
+                format!("tiles of {tile} pixels cannot overlap by {overlap}: at most half of a tile can");
+            return Err(Error::Options(reason));
+        }
+        Ok(Axis::tiled(lengths[index], tile, overlap, step))
+    };
+    Ok([axis(0)?, axis(1)?])
+}
