@@ -1,2 +1,87 @@
-//! The command line.
-fn main() {}
+//! `rave`: upscale video from the command line. What it does is in `rave-pipeline`; here are arguments, progress, JSON
+//! and exit codes.
+
+mod args;
+mod exit;
+mod json;
+mod logging;
+mod models;
+mod probe;
+mod progress;
+mod signals;
+mod table;
+mod upscale;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+use rave_core::BoxError;
+
+use args::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse_from(with_command(std::env::args_os().collect()));
+    let (result, is_json) = match &cli.command {
+        Command::Upscale(args) => (upscale::run(args), args.reporting.json),
+        Command::Probe(args) => (probe::run(args), args.json),
+        Command::Models(args) => (models::run(args), args.json),
+    };
+    match result {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => report(&error, is_json),
+    }
+}
+
+/// `rave -i IN -o OUT` is `rave upscale -i IN -o OUT`.
+fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let is_upscale = arguments.get(1).and_then(|first| first.to_str()).is_none_or(|first| {
+        !Command::NAMES.contains(&first) && !["-h", "--help", "-V", "--version"].contains(&first)
+    });
+    if is_upscale && arguments.len() > 1 {
+        arguments.insert(1, "upscale".into());
+    }
+    arguments
+}
+
+fn report(error: &BoxError, is_json: bool) -> ExitCode {
+    eprintln!("rave: {}", with_causes(error));
+    eprintln!("rave: error {}", error.code());
+    if is_json {
+        json::print(&json::error(error));
+    }
+    ExitCode::from(exit::status(error.code()))
+}
+
+/// The error's words and those of its causes that add something.
+fn with_causes(error: &BoxError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command_of(arguments: &[&str]) -> Vec<OsString> {
+        with_command(arguments.iter().map(OsString::from).collect())
+    }
+
+    #[test]
+    fn upscale_is_the_command_that_is_meant() {
+        assert_eq!(command_of(&["rave", "-i", "a"]), ["rave", "upscale", "-i", "a"]);
+        for arguments in
+            [&["rave"][..], &["rave", "probe", "a"], &["rave", "--help"], &["rave", "upscale", "-h"]]
+        {
+            assert_eq!(command_of(arguments), arguments);
+        }
+    }
+}

@@ -1,5 +1,7 @@
 use std::error::Error as StdError;
 use std::fmt;
+use std::io;
+use std::path::PathBuf;
 
 use rave_core::{BoxError, Code, CodedError};
 
@@ -25,6 +27,61 @@ pub enum Error {
     Abandoned,
     /// The system refused a thread.
     Thread(std::io::Error),
+    /// Preparing the job failed in one of the layers below, which says all there is to say.
+    Leaf(BoxError),
+    /// The output's name is that of the source, maybe through a link.
+    OutputIsInput {
+        /// The output as given.
+        path: PathBuf,
+    },
+    /// There is a file with the output's name.
+    OutputExists {
+        /// The output.
+        path: PathBuf,
+    },
+    /// The output cannot be created or renamed.
+    OutputUnwritable {
+        /// The output.
+        path: PathBuf,
+        /// The system's words.
+        source: io::Error,
+    },
+    /// There is no room for the output.
+    DiskFull {
+        /// The output.
+        path: PathBuf,
+        /// The system's words.
+        source: io::Error,
+    },
+    /// The job needs more memory than there is.
+    Memory {
+        /// Estimated need, in bytes.
+        needed_bytes: u64,
+        /// What the system can give, in bytes.
+        available_bytes: u64,
+    },
+    /// The output cannot be read back.
+    OutputUnreadable {
+        /// The output under its temporary name.
+        path: PathBuf,
+        /// What reading it gave.
+        source: BoxError,
+    },
+    /// The output is not what it has to be.
+    #[cfg(feature = "upscale")]
+    Mismatch {
+        /// The output under its temporary name.
+        path: PathBuf,
+        /// The first difference.
+        mismatch: crate::Mismatch,
+    },
+}
+
+impl Error {
+    #[cfg(feature = "upscale")]
+    pub(crate) fn leaf(error: impl Into<BoxError>) -> Self {
+        Self::Leaf(error.into())
+    }
 }
 
 impl fmt::Display for Error {
@@ -39,6 +96,28 @@ impl fmt::Display for Error {
             }
             Self::Abandoned => f.write_str("abandoned on request"),
             Self::Thread(error) => write!(f, "a thread could not be started: {error}"),
+            Self::Leaf(error) => error.fmt(f),
+            Self::OutputIsInput { path } => {
+                write!(f, "output {} is the input; give it another name", path.display())
+            }
+            Self::OutputExists { path } => {
+                write!(f, "output {} exists; it is replaced only when asked (-y)", path.display())
+            }
+            Self::OutputUnwritable { path, source } => {
+                write!(f, "output {} cannot be written: {source}", path.display())
+            }
+            Self::DiskFull { path, source } => write!(f, "no room for output {}: {source}", path.display()),
+            Self::Memory { needed_bytes, available_bytes } => {
+                let [needed, available] = [needed_bytes, available_bytes].map(|bytes| bytes >> 20);
+                write!(f, "the job needs about {needed} MiB of memory, {available} MiB are available")
+            }
+            Self::OutputUnreadable { path, source } => {
+                write!(f, "the output cannot be read back: {source}; it is kept as {}", path.display())
+            }
+            #[cfg(feature = "upscale")]
+            Self::Mismatch { path, mismatch } => {
+                write!(f, "the output did not pass its check: {mismatch}; it is kept as {}", path.display())
+            }
         }
     }
 }
@@ -47,7 +126,9 @@ impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             // The stage's own words are in this error's message; the chain goes on below them.
-            Self::Stage { source, .. } => source.source(),
+            Self::Stage { source, .. } | Self::Leaf(source) | Self::OutputUnreadable { source, .. } => {
+                source.source()
+            }
             _ => None,
         }
     }
@@ -56,7 +137,15 @@ impl StdError for Error {
 impl CodedError for Error {
     fn code(&self) -> Code {
         match self {
-            Self::Stage { source, .. } => source.code(),
+            Self::Stage { source, .. } | Self::Leaf(source) => source.code(),
+            Self::OutputIsInput { .. } => Code::OutputIsInput,
+            Self::OutputExists { .. } => Code::OutputExists,
+            Self::OutputUnwritable { .. } => Code::OutputUnwritable,
+            Self::DiskFull { .. } => Code::DiskFull,
+            Self::Memory { .. } => Code::MemoryEstimate,
+            Self::OutputUnreadable { .. } => Code::OutputUnreadable,
+            #[cfg(feature = "upscale")]
+            Self::Mismatch { mismatch, .. } => mismatch.code(),
             Self::Panicked { .. } => Code::StagePanicked,
             Self::Abandoned => Code::Cancelled,
             Self::Thread(_) => Code::OutOfMemory,
@@ -65,7 +154,7 @@ impl CodedError for Error {
 
     fn is_recoverable(&self) -> bool {
         match self {
-            Self::Stage { source, .. } => source.is_recoverable(),
+            Self::Stage { source, .. } | Self::Leaf(source) => source.is_recoverable(),
             _ => false,
         }
     }

@@ -1,4 +1,30 @@
 //! Runs stages as a pipeline, and holds the assembled upscaling job.
+//!
+//! A [`Chain`] puts a source, [stages](rave_core::Stage) and a [sink](rave_core::Sink) in a line, each on a thread of its
+//! own, with a bounded queue between two of them:
+//!
+//! - the types of neighbours must fit, which the compiler checks; lengths of queues are the only setting;
+//! - memory is bounded by the queues: a fast stage waits for a slow one;
+//! - the end of the stream is a message. A queue that closes without it means that a stage died: then nothing
+//!   downstream finishes, and the first error or panic is the result of the run;
+//! - a [`Control`] stops a run in two ways, cleanly at the end of what was read, or at once;
+//! - the worker loop, not the stage, measures: a [`Report`] says how long each stage worked and waited.
+//!
+//! The feature `upscale` (default) adds `UpscaleJob`: a file in, a larger file out, checked. In short:
+//!
+//! ```no_run
+//! # #[cfg(feature = "upscale")] fn main() -> Result<(), rave_core::BoxError> {
+//! use std::path::Path;
+//! use rave_pipeline::{Control, UpscaleJob, UpscaleOptions};
+//!
+//! let runtime = rave_tensorrt::Runtime::load(None, &[])?;
+//! let input = rave_ffmpeg::Input::File("clip.mp4".into());
+//! let job = UpscaleJob::open(&runtime, &input, Path::new("clip-2x.mp4"), &UpscaleOptions::default())?;
+//! let report = job.run(&Control::new(), |progress| eprintln!("{} frames", progress.frames))?;
+//! println!("{} frames, limited by {:?}", report.check.frames, report.stages.bottleneck());
+//! # Ok(()) }
+//! # #[cfg(not(feature = "upscale"))] fn main() {}
+//! ```
 #![forbid(unsafe_code)]
 
 mod chain;
@@ -6,9 +32,15 @@ mod control;
 mod error;
 mod meter;
 mod port;
+#[cfg(feature = "upscale")]
+mod upscale;
 mod worker;
 
 pub use chain::{Assembly, Chain};
 pub use control::Control;
 pub use error::Error;
 pub use meter::{Report, StageReport};
+#[cfg(feature = "upscale")]
+pub use upscale::{
+    CheckReport, Existing, Mismatch, Progress, Queues, UpscaleJob, UpscaleOptions, UpscalePlan, UpscaleReport,
+};

@@ -1,0 +1,228 @@
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+/// Upscale video with a neural network.
+///
+/// Without a command, `upscale` is meant: rave -i IN -o OUT.
+#[derive(Debug, Parser)]
+#[command(name = "rave", version, disable_help_subcommand = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Upscale a video file; every other stream is copied
+    Upscale(Box<UpscaleArgs>),
+    /// Show what a media file holds
+    Probe(ProbeArgs),
+    /// List the built-in models
+    Models(ModelsArgs),
+}
+
+impl Command {
+    /// The names that stand for a command; anything else belongs to `upscale`.
+    pub const NAMES: &[&str] = &["upscale", "probe", "models"];
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 done, 2 usage, 3 input, 4 model, 5 device or library, 6 output, \
+    7 the output did not pass its check, 130/143 stopped by a signal, 1 anything else.")]
+pub struct UpscaleArgs {
+    /// Video to upscale; `-` reads standard input (then only the video is kept)
+    #[arg(short, long, value_name = "FILE")]
+    pub input: PathBuf,
+    /// File to write; its extension chooses the container
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// ONNX model file, or the name of a built-in model (see `rave models`)
+    #[arg(short, long, value_name = "MODEL", help_heading = "Model")]
+    pub model: Option<PathBuf>,
+    /// Threads for the model [default: all cores]
+    #[arg(long, value_name = "N", help_heading = "Model")]
+    pub threads: Option<NonZeroUsize>,
+    /// Run the model on square tiles of this size: `auto`, `off`, or pixels
+    #[arg(long, value_name = "SIZE", default_value = "auto", value_parser = parse_tile, help_heading = "Model")]
+    pub tile: TileArg,
+
+    /// Video codec [default: the container's usual one]
+    #[arg(long, value_name = "CODEC", value_parser = ["h264", "hevc", "av1", "ffv1"], help_heading = "Encoding")]
+    pub codec: Option<String>,
+    /// Encoder by FFmpeg's name, such as libx265 [default: the codec's usual one]
+    #[arg(long, value_name = "NAME", help_heading = "Encoding")]
+    pub encoder: Option<String>,
+    /// Constant quality: lower is better [default: 18 for libx264]
+    #[arg(long, value_name = "CRF", value_parser = parse_crf, conflicts_with = "bitrate", help_heading = "Encoding")]
+    pub crf: Option<f32>,
+    /// Average bit rate in kbit/s, in place of constant quality
+    #[arg(long, value_name = "KBPS", help_heading = "Encoding")]
+    pub bitrate: Option<NonZeroU32>,
+    /// The encoder's own preset, such as `slow`
+    #[arg(long, value_name = "PRESET", help_heading = "Encoding")]
+    pub preset: Option<String>,
+    /// Longest distance between key frames
+    #[arg(long, value_name = "FRAMES", help_heading = "Encoding")]
+    pub gop: Option<NonZeroU32>,
+    /// Consecutive B-frames
+    #[arg(long, value_name = "N", help_heading = "Encoding")]
+    pub bframes: Option<u32>,
+
+    /// Upscale this stream instead of the best video stream
+    #[arg(long, value_name = "INDEX", help_heading = "Streams")]
+    pub stream: Option<usize>,
+    /// Leave out streams that the output's container cannot hold, instead of refusing the job
+    #[arg(long, help_heading = "Streams")]
+    pub drop_incompatible: bool,
+    /// Fail at the first damaged packet, instead of concealing it
+    #[arg(long, help_heading = "Streams")]
+    pub strict: bool,
+    /// Frame rate of a stream without timestamps: numerator
+    #[arg(long, value_name = "N", help_heading = "Streams")]
+    pub fps_num: Option<NonZeroU32>,
+    /// Frame rate of a stream without timestamps: denominator
+    #[arg(long, value_name = "N", requires = "fps_num", help_heading = "Streams")]
+    pub fps_den: Option<NonZeroU32>,
+
+    /// Replace an existing output file
+    #[arg(short = 'y', help_heading = "Behaviour", conflicts_with = "no_overwrite")]
+    pub overwrite: bool,
+    /// Never replace an existing output file (the default)
+    #[arg(short = 'n', help_heading = "Behaviour")]
+    pub no_overwrite: bool,
+    /// Queue length behind the decoder, in frames
+    #[arg(long, value_name = "N", default_value = "4", value_parser = parse_queue, help_heading = "Behaviour")]
+    pub decode_cap: usize,
+    /// Queue length behind the conversion to the model's format, in frames
+    #[arg(long, value_name = "N", default_value = "2", value_parser = parse_queue, help_heading = "Behaviour")]
+    pub preprocess_cap: usize,
+    /// Queue length behind the model, in frames
+    #[arg(long, value_name = "N", default_value = "4", value_parser = parse_queue, help_heading = "Behaviour")]
+    pub upscale_cap: usize,
+    /// ONNX Runtime's shared library, or the folder that holds it
+    #[arg(long, value_name = "PATH", help_heading = "Behaviour")]
+    pub ort_lib: Option<PathBuf>,
+    #[command(flatten)]
+    pub reporting: ReportingArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ReportingArgs {
+    /// How progress is shown on standard error
+    #[arg(long, value_name = "HOW", default_value = "auto", help_heading = "Reporting")]
+    pub progress: ProgressMode,
+    /// Print the result as one JSON object on standard output
+    #[arg(long, help_heading = "Reporting")]
+    pub json: bool,
+    /// Print nothing but errors
+    #[arg(short, long, help_heading = "Reporting")]
+    pub quiet: bool,
+    /// Log more on standard error; twice for each frame
+    #[arg(short, long, action = ArgAction::Count, help_heading = "Reporting")]
+    pub verbose: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProgressMode {
+    /// A bar on a terminal, lines elsewhere
+    Auto,
+    /// A bar
+    Bar,
+    /// A line each ten seconds
+    Plain,
+    /// A JSON object a line, five a second
+    Json,
+    /// Nothing
+    None,
+}
+
+#[derive(Debug, Args)]
+pub struct ProbeArgs {
+    /// Media file; `-` reads standard input
+    #[arg(value_name = "FILE")]
+    pub input: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ModelsArgs {
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `--tile` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TileArg {
+    Auto,
+    Off,
+    Size(u32),
+}
+
+fn parse_tile(text: &str) -> Result<TileArg, String> {
+    match text {
+        "auto" => Ok(TileArg::Auto),
+        "off" => Ok(TileArg::Off),
+        _ => match text.parse() {
+            Ok(size @ 16..=65536) => Ok(TileArg::Size(size)),
+            _ => Err("expected auto, off, or a number of pixels from 16 to 65536".into()),
+        },
+    }
+}
+
+fn parse_crf(text: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(crf) if (0.0..=63.0).contains(&crf) => Ok(crf),
+        _ => Err("expected a number from 0 to 63".into()),
+    }
+}
+
+fn parse_queue(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(capacity @ 1..=256) => Ok(capacity),
+        _ => Err("expected a number of frames from 1 to 256".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_a_name() {
+        let names: Vec<_> =
+            Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
+        assert_eq!(names, Command::NAMES);
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused() {
+        for flag in [
+            "--crf=NaN",
+            "--crf=-1",
+            "--crf=inf",
+            "--bitrate=0",
+            "--bitrate=-5",
+            "--threads=0",
+            "--tile=0",
+            "--tile=-16",
+            "--decode-cap=0",
+            "--fps-num=0",
+            "--gop=0",
+            "--bframes=-1",
+        ] {
+            let result = Cli::try_parse_from(["rave", "upscale", "-i", "a", "-o", "b.mkv", flag]);
+            assert!(result.is_err(), "{flag}");
+        }
+    }
+}

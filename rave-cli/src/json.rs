@@ -1,0 +1,187 @@
+use std::io::{Write, stdout};
+
+use rave_core::{BoxError, ColorSpec, Rational, Timestamp, VideoInfo};
+use rave_ffmpeg::{MediaInfo, StreamInfo, StreamOutcome, StreamPlan};
+use rave_pipeline::{Progress, StageReport, UpscaleReport};
+use serde_json::{Value, json};
+
+/// Version of every JSON object that is printed; it grows when a field changes its meaning or goes away.
+pub const VERSION: u32 = 1;
+
+/// Prints a result. A reader that has gone away is no failure.
+pub fn print(value: &Value) {
+    let _ = writeln!(stdout(), "{value}");
+}
+
+pub fn error(error: &BoxError) -> Value {
+    let code = error.code();
+    json!({
+        "version": VERSION,
+        "error": {
+            "code": code.number(),
+            "name": code.name(),
+            "message": crate::with_causes(error),
+            "recoverable": error.is_recoverable(),
+        },
+    })
+}
+
+pub fn progress(progress: &Progress) -> Value {
+    json!({
+        "version": VERSION,
+        "frames": progress.frames,
+        "total": progress.total,
+        "elapsed_seconds": progress.elapsed.as_secs_f64(),
+        "frames_per_second": progress.frames_per_second,
+        "remaining_seconds": progress.remaining.map(|time| time.as_secs_f64()),
+        "bottleneck": progress.bottleneck,
+    })
+}
+
+pub fn report(report: &UpscaleReport) -> Value {
+    let (plan, decoding) = (&report.plan, &report.decoding);
+    json!({
+        "version": VERSION,
+        "output": report.output.to_string_lossy(),
+        "frames": report.check.frames,
+        "cut_short": report.is_cut_short,
+        "model": {
+            "name": plan.model.name,
+            "scale": plan.model.scale,
+            "description": plan.model.to_string(),
+        },
+        "encoder": plan.encoder,
+        "source": video(&plan.source),
+        "video": video(&plan.output),
+        "streams": plan.streams.iter().map(stream_plan).collect::<Vec<_>>(),
+        "notices": plan.notices,
+        "decoding": {
+            "frames": decoding.frames,
+            "corrupt_packets": decoding.corrupt_packets,
+            "concealed_frames": decoding.concealed_frames,
+            "reconstructed_timestamps": decoding.reconstructed_timestamps,
+            "discarded_frames": decoding.discarded_frames,
+            "resized_frames": decoding.resized_frames,
+        },
+        "bytes": report.muxing.bytes,
+        "timestamp_shift_seconds": report.check.shift.map(Timestamp::seconds),
+        "elapsed_seconds": report.stages.elapsed.as_secs_f64(),
+        "bottleneck": report.stages.bottleneck().map(|stage| &stage.name),
+        "stages": report.stages.stages.iter().map(stage).collect::<Vec<_>>(),
+    })
+}
+
+fn stage(stage: &StageReport) -> Value {
+    json!({
+        "name": stage.name,
+        "items_in": stage.items_in,
+        "items_out": stage.items_out,
+        "busy_seconds": stage.busy.as_secs_f64(),
+        "waiting_for_input_seconds": stage.waiting_for_input.as_secs_f64(),
+        "waiting_for_output_seconds": stage.waiting_for_output.as_secs_f64(),
+    })
+}
+
+fn video(info: &VideoInfo) -> Value {
+    json!({
+        "width": info.width,
+        "height": info.height,
+        "pixel_format": info.format.to_string(),
+        "color": color(info.color),
+        "sample_aspect_ratio": info.sample_aspect_ratio.map(ratio),
+        "frame_rate": info.frame_rate.map(ratio),
+        "time_base": ratio(info.time_base.seconds_per_tick()),
+    })
+}
+
+fn color(color: ColorSpec) -> Value {
+    json!({
+        "matrix": color.matrix.name(),
+        "primaries": color.primaries.name(),
+        "transfer": color.transfer.name(),
+        "range": color.range.name(),
+        "siting": color.siting.name(),
+    })
+}
+
+fn ratio(ratio: Rational) -> Value {
+    json!(ratio.to_string())
+}
+
+fn stream_plan(plan: &StreamPlan) -> Value {
+    let (outcome, output_index, reason) = match &plan.outcome {
+        StreamOutcome::Encoded { output_index } => ("encoded", Some(output_index), None),
+        StreamOutcome::Copied { output_index } => ("copied", Some(output_index), None),
+        StreamOutcome::Dropped { reason } => ("dropped", None, Some(reason)),
+    };
+    json!({
+        "source_index": plan.source_index,
+        "kind": plan.kind.name(),
+        "codec": plan.codec,
+        "outcome": outcome,
+        "output_index": output_index,
+        "reason": reason,
+    })
+}
+
+pub fn media(media: &MediaInfo) -> Value {
+    json!({
+        "version": VERSION,
+        "format": media.format,
+        "start_seconds": media.start.map(Timestamp::seconds),
+        "duration_seconds": media.duration.map(Timestamp::seconds),
+        "bit_rate": media.bit_rate,
+        "best_video": media.best_video,
+        "streams": media.streams.iter().map(stream).collect::<Vec<_>>(),
+        "chapters": media.chapters.iter().map(|chapter| json!({
+            "start_seconds": chapter.start.seconds(),
+            "end_seconds": chapter.end.seconds(),
+            "metadata": pairs(&chapter.metadata),
+        })).collect::<Vec<_>>(),
+        "metadata": pairs(&media.metadata),
+    })
+}
+
+fn stream(stream: &StreamInfo) -> Value {
+    let video = stream.video.as_ref().map(|video| {
+        json!({
+            "width": video.width,
+            "height": video.height,
+            "pixel_format": video.pixel_format,
+            "color": color(video.color),
+            "sample_aspect_ratio": video.sample_aspect_ratio.map(ratio),
+            "average_frame_rate": video.average_frame_rate.map(ratio),
+            "real_frame_rate": video.real_frame_rate.map(ratio),
+            "rotation_degrees": video.rotation_degrees,
+        })
+    });
+    let audio = stream
+        .audio
+        .as_ref()
+        .map(|audio| json!({ "sample_rate": audio.sample_rate, "channels": audio.channels }));
+    json!({
+        "index": stream.index,
+        "kind": stream.kind.name(),
+        "codec": stream.codec,
+        "profile": stream.profile,
+        "time_base": ratio(stream.time_base.seconds_per_tick()),
+        "start_seconds": stream.start.map(Timestamp::seconds),
+        "duration_seconds": stream.duration.map(Timestamp::seconds),
+        "frame_count": stream.frame_count,
+        "bit_rate": stream.bit_rate,
+        "language": stream.language,
+        "disposition": stream.disposition,
+        "attached_picture": stream.is_attached_picture,
+        "video": video,
+        "audio": audio,
+        "metadata": pairs(&stream.metadata),
+    })
+}
+
+fn pairs(pairs: &[(String, String)]) -> Value {
+    pairs
+        .iter()
+        .map(|(key, value)| (key.clone(), Value::from(value.as_str())))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}

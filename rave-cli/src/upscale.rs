@@ -1,0 +1,178 @@
+use std::env;
+use std::path::{Path, PathBuf};
+
+use rave_core::{BoxError, Rational};
+use rave_ffmpeg::{Corruption, DemuxerOptions, EncoderOptions, Incompatible, Input, MuxerOptions, Quality};
+use rave_pipeline::{
+    Control, Error, Existing, Queues, UpscaleJob, UpscaleOptions, UpscalePlan, UpscaleReport,
+};
+use rave_tensorrt::{BuiltIn, ModelSource, Runtime, Tile};
+
+use crate::args::{TileArg, UpscaleArgs};
+use crate::progress::{Display, clock};
+use crate::{json, logging, signals};
+
+pub fn run(args: &UpscaleArgs) -> Result<u8, BoxError> {
+    logging::start(args.reporting.quiet, args.reporting.verbose);
+    let options = options(args)?;
+    let runtime = Runtime::load(args.ort_lib.as_deref(), &environment_library())?;
+    let job = UpscaleJob::open(&runtime, &input(&args.input), &args.output, &options)?;
+    let control = Control::new();
+    let stop = signals::watch(&control).map_err(Error::Thread)?;
+    if !args.reporting.quiet {
+        announce(job.plan());
+    }
+    let mut display = Display::new(&args.reporting);
+    let result = job.run(&control, |progress| display.update(progress));
+    display.end();
+    match (result, stop.exit_status()) {
+        (Ok(report), status) => {
+            conclude(args, &report);
+            Ok(status.unwrap_or(0))
+        }
+        (Err(Error::Abandoned), Some(status)) => {
+            eprintln!("rave: abandoned, nothing was written");
+            Ok(status)
+        }
+        (Err(error), _) => Err(error.into()),
+    }
+}
+
+pub fn input(path: &Path) -> Input {
+    if path == "-" { Input::Stdin } else { Input::File(path.to_path_buf()) }
+}
+
+/// Where the environment says that ONNX Runtime is.
+fn environment_library() -> Vec<PathBuf> {
+    env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty()).map(PathBuf::from).into_iter().collect()
+}
+
+fn options(args: &UpscaleArgs) -> Result<UpscaleOptions, BoxError> {
+    Ok(UpscaleOptions {
+        model: args.model.as_deref().map(model),
+        threads: args.threads,
+        tile: tile(args.tile),
+        demuxer: DemuxerOptions { stream: args.stream, frame_rate: frame_rate(args)?, ..Default::default() },
+        corruption: if args.strict { Corruption::Strict } else { Corruption::Conceal },
+        codec: args.codec.as_deref().map(str::parse).transpose()?,
+        encoder: encoder(args),
+        muxer: MuxerOptions {
+            incompatible: if args.drop_incompatible { Incompatible::Drop } else { Incompatible::Refuse },
+            ..Default::default()
+        },
+        existing: if args.overwrite { Existing::Replace } else { Existing::Keep },
+        queues: Queues {
+            decoded: args.decode_cap,
+            preprocessed: args.preprocess_cap,
+            upscaled: args.upscale_cap,
+            ..Default::default()
+        },
+    })
+}
+
+/// A built-in model's name, unless there is a file of that name.
+fn model(path: &Path) -> ModelSource {
+    match path.to_str().and_then(BuiltIn::find) {
+        Some(built_in) if !path.exists() => ModelSource::BuiltIn(built_in),
+        _ => ModelSource::File(path.to_path_buf()),
+    }
+}
+
+fn tile(tile: TileArg) -> Tile {
+    match tile {
+        TileArg::Auto => Tile::Auto,
+        TileArg::Off => Tile::Off,
+        TileArg::Size(pixels) => Tile::Size(pixels),
+    }
+}
+
+fn frame_rate(args: &UpscaleArgs) -> Result<Option<Rational>, BoxError> {
+    let Some(numerator) = args.fps_num else { return Ok(None) };
+    let denominator = args.fps_den.map_or(1, |denominator| denominator.get());
+    Ok(Some(Rational::new(i64::from(numerator.get()), i64::from(denominator))?))
+}
+
+fn encoder(args: &UpscaleArgs) -> EncoderOptions {
+    let quality = match (args.crf, args.bitrate) {
+        (Some(crf), _) => Quality::Crf(crf),
+        (None, Some(bitrate)) => Quality::Bitrate { kilobits_per_second: bitrate.get() },
+        (None, None) => Quality::Default,
+    };
+    EncoderOptions {
+        encoder: args.encoder.clone(),
+        quality,
+        preset: args.preset.clone(),
+        gop: args.gop.map(|gop| gop.get()),
+        bframes: args.bframes,
+        ..Default::default()
+    }
+}
+
+/// Says on standard error what is about to happen, and what had to be decided.
+fn announce(plan: &UpscalePlan) {
+    let (source, output) = (&plan.source, &plan.output);
+    eprintln!(
+        "rave: {}x{} {} -> {}x{} {}, model {} ({}), encoder {}",
+        source.width,
+        source.height,
+        source.format,
+        output.width,
+        output.height,
+        output.format,
+        plan.model.name,
+        plan.model,
+        plan.encoder
+    );
+    for notice in &plan.notices {
+        eprintln!("rave: note: {notice}");
+    }
+    for stream in &plan.streams {
+        if let rave_ffmpeg::StreamOutcome::Dropped { reason } = &stream.outcome {
+            eprintln!("rave: note: stream {} is left out: {reason}", stream.source_index);
+        }
+    }
+}
+
+fn conclude(args: &UpscaleArgs, report: &UpscaleReport) {
+    if args.reporting.json {
+        json::print(&json::report(report));
+    }
+    if args.reporting.quiet {
+        return;
+    }
+    for warning in warnings(report) {
+        eprintln!("rave: note: {warning}");
+    }
+    let seconds = report.stages.elapsed.as_secs_f64();
+    let limit = report.stages.bottleneck().map_or("", |stage| stage.name.as_str());
+    eprintln!(
+        "rave: {}: {} frames in {}, {:.1} fps, limited by {limit}, checked",
+        report.output.display(),
+        report.check.frames,
+        clock(report.stages.elapsed),
+        report.check.frames as f64 / seconds.max(1e-9),
+    );
+}
+
+/// What happened to the source's frames that the user would want to know.
+fn warnings(report: &UpscaleReport) -> Vec<String> {
+    let decoding = &report.decoding;
+    let counts = [
+        (decoding.corrupt_packets, "damaged packets could not be decoded"),
+        (decoding.concealed_frames, "damaged frames were concealed"),
+        (decoding.reconstructed_timestamps, "frames had no timestamp, theirs follow from the frame rate"),
+        (decoding.resized_frames, "frames had another size and were resampled to the first one's"),
+    ];
+    let mut warnings: Vec<_> = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    if let Some(shift) = report.check.shift {
+        warnings.push(format!("all timestamps are {shift} later than in the source, as the container needs"));
+    }
+    if report.is_cut_short {
+        warnings.push("stopped before the end of the source".into());
+    }
+    warnings
+}

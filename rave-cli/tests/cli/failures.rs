@@ -1,0 +1,241 @@
+//! Bad input: a clear error with its code, nothing lost, no half file.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::{Folder, answer, command, rave, upscale};
+
+const CLIP: &str = "-f lavfi -i testsrc2=s=64x48:r=25:d=0.4 -pix_fmt yuv420p -c:v libx264 -preset ultrafast";
+
+#[track_caller]
+fn fails(input: &Path, output: &Path, further: &[&str], name: &str, status: i32) {
+    let result = upscale(input, output, further);
+    assert_eq!((result.error_name(), result.status), (name, status), "{}", result.stderr);
+    let json = result.json();
+    assert_eq!(json["error"]["name"], name);
+    assert!(!json["error"]["message"].as_str().unwrap().is_empty());
+}
+
+#[test]
+fn inputs_that_are_no_video() {
+    let folder = Folder::new();
+    let of = |name: &str, bytes: &[u8]| {
+        let path = folder.file(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    };
+    let output = folder.file("out.mkv");
+    let lfs = b"version https://git-lfs.github.com/spec/v1\noid sha256:aa\nsize 12\n";
+    fails(&folder.file("missing.mp4"), &output, &[], "input-missing", 3);
+    fails(&folder.file(""), &output, &[], "input-unreadable", 3);
+    fails(&of("empty.mp4", b""), &output, &[], "input-not-media", 3);
+    fails(&of("text.mp4", b"This is not a film.\n"), &output, &[], "input-not-media", 3);
+    fails(
+        &of("page.mp4", b"<!DOCTYPE html><html><body>404</body></html>"),
+        &output,
+        &[],
+        "input-not-media",
+        3,
+    );
+    fails(&of("pointer.mp4", lfs), &output, &[], "input-not-media", 3);
+    fails(&folder.clip("audio.m4a", "-f lavfi -i sine=d=0.2 -c:a aac"), &output, &[], "input-no-video", 3);
+    assert!(!output.exists());
+}
+
+#[test]
+fn a_cover_picture_is_not_a_video() {
+    let folder = Folder::new();
+    let cover = folder.clip("cover.png", "-f lavfi -i testsrc=s=64x64 -frames:v 1");
+    let arguments = format!(
+        "-f lavfi -i sine=d=0.2 -i {} -map 0 -map 1 -c:a aac -c:v copy -disposition:v:0 attached_pic",
+        cover.display()
+    );
+    let input = folder.clip("song.m4a", &arguments);
+    fails(&input, &folder.file("out.mkv"), &[], "input-no-video", 3);
+}
+
+#[test]
+fn a_file_cut_in_its_header_or_after_it() {
+    let folder = Folder::new();
+    let whole = fs::read(folder.clip("whole.mp4", &format!("{CLIP} -movflags +faststart"))).unwrap();
+    let moov_end = whole.windows(4).position(|name| name == b"mdat").unwrap() - 4;
+    for (name, bytes) in [("head.mp4", &whole[..moov_end / 2]), ("header-only.mp4", &whole[..moov_end])] {
+        let input = folder.file(name);
+        fs::write(&input, bytes).unwrap();
+        let result = upscale(&input, &folder.file("out.mkv"), &[]);
+        assert_eq!(result.status, 3, "{name}: {}", result.stderr);
+        assert!(["input-not-media", "input-no-frames"].contains(&result.error_name()), "{}", result.stderr);
+    }
+    assert!(!folder.names().iter().any(|name| name.starts_with("out")), "{:?}", folder.names());
+}
+
+#[test]
+fn outputs_that_cannot_be() {
+    let folder = Folder::new();
+    let input = folder.clip("in.mkv", CLIP);
+    let before = fs::read(&input).unwrap();
+    fails(&input, &input, &["-y"], "output-is-input", 6);
+    fails(&input, &folder.file("no/such/folder/out.mkv"), &[], "output-unwritable", 6);
+    fails(&input, &folder.file("out.xyz"), &[], "container-unknown", 6);
+    fails(&input, &folder.file("out"), &[], "container-unknown", 6);
+    let existing = folder.file("existing.mkv");
+    fs::write(&existing, "old").unwrap();
+    fails(&input, &existing, &[], "output-exists", 6);
+    fails(&input, &existing, &["-n"], "output-exists", 6);
+    assert_eq!(fs::read(&existing).unwrap(), b"old");
+    assert_eq!(fs::read(&input).unwrap(), before);
+    assert_eq!(folder.names(), ["existing.mkv", "in.mkv"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_input_under_another_name_is_still_the_input() {
+    let folder = Folder::new();
+    let input = folder.clip("in.mkv", CLIP);
+    let before = fs::read(&input).unwrap();
+    let (soft, hard) = (folder.file("soft.mkv"), folder.file("hard.mkv"));
+    std::os::unix::fs::symlink(&input, &soft).unwrap();
+    fs::hard_link(&input, &hard).unwrap();
+    for output in [&soft, &hard] {
+        fails(&input, output, &["-y"], "output-is-input", 6);
+    }
+    assert_eq!(fs::read(&input).unwrap(), before);
+}
+
+#[test]
+fn models_that_cannot_be_used() {
+    let folder = Folder::new();
+    let (input, output) = (folder.clip("in.mkv", CLIP), folder.file("out.mkv"));
+    let text = folder.file("text.onnx");
+    fs::write(&text, "not a model").unwrap();
+    for (model, name) in [(folder.file("missing.onnx"), "model-missing"), (text, "model-invalid")] {
+        let result = rave([
+            "-i".as_ref(),
+            input.as_os_str(),
+            "-o".as_ref(),
+            output.as_os_str(),
+            "-m".as_ref(),
+            model.as_os_str(),
+        ]);
+        assert_eq!((result.error_name(), result.status), (name, 4), "{}", result.stderr);
+    }
+    assert_eq!(folder.names(), ["in.mkv", "text.onnx"]);
+}
+
+#[test]
+fn a_library_that_is_not_onnx_runtime() {
+    let folder = Folder::new();
+    let (input, output) = (folder.clip("in.mkv", CLIP), folder.file("out.mkv"));
+    fails(&input, &output, &["--ort-lib", "/no/such/libonnxruntime.so"], "onnx-runtime-missing", 5);
+    fails(&input, &output, &["--ort-lib", input.to_str().unwrap()], "onnx-runtime-missing", 5);
+}
+
+#[test]
+fn streams_that_the_container_cannot_hold() {
+    let folder = Folder::new();
+    let input = folder.clip("in.mkv", &format!("-f lavfi -i sine=d=0.4 {CLIP} -c:a libvorbis"));
+    fails(&input, &folder.file("out.ts"), &[], "stream-incompatible", 6);
+    let result = upscale(&input, &folder.file("out.ts"), &["--drop-incompatible"]);
+    let json = result.succeeded().json();
+    let dropped =
+        json["streams"].as_array().unwrap().iter().find(|stream| stream["outcome"] == "dropped").unwrap();
+    assert!(dropped["reason"].as_str().unwrap().contains("vorbis"), "{dropped}");
+}
+
+#[test]
+fn numbers_that_make_no_sense_are_usage_errors() {
+    for flag in ["--crf=NaN", "--bitrate=0", "--threads=0", "--tile=-1", "--decode-cap=0", "--fps-num=-25"] {
+        let result = rave(["-i", "a.mkv", "-o", "b.mkv", flag]);
+        assert_eq!(result.status, 2, "{flag}: {}", result.stderr);
+    }
+}
+
+#[test]
+fn an_option_that_the_encoder_lacks_is_an_error() {
+    let folder = Folder::new();
+    let (input, output) = (folder.clip("in.mkv", CLIP), folder.file("out.mkv"));
+    let arguments = [
+        "-i".as_ref(),
+        input.as_os_str(),
+        "-o".as_ref(),
+        output.as_os_str(),
+        "--preset".as_ref(),
+        "warp".as_ref(),
+    ];
+    let result = rave(arguments);
+    assert_eq!((result.error_name(), result.status), ("encoder-options", 2), "{}", result.stderr);
+    assert_eq!(folder.names(), ["in.mkv"]);
+}
+
+/// A full disk, played by a limit on the file size.
+#[cfg(unix)]
+#[test]
+fn no_room_for_the_output() {
+    let folder = Folder::new();
+    let input =
+        folder.clip("in.mkv", "-f lavfi -i testsrc2=s=320x240:r=25:d=2 -c:v libx264 -preset ultrafast");
+    let mut shell = std::process::Command::new("sh");
+    shell.arg("-c").arg("trap '' XFSZ; ulimit -f 64; exec \"$@\"").arg("sh").arg(env!("CARGO_BIN_EXE_rave"));
+    shell
+        .args(["-m", "resize-cubic-x2", "--crf", "0", "-i"])
+        .arg(&input)
+        .arg("-o")
+        .arg(folder.file("out.mkv"));
+    let result = answer(shell.stdin(std::process::Stdio::null()).output().unwrap());
+    assert_eq!(result.status, 6, "{}", result.stderr);
+    assert_eq!(folder.names(), ["in.mkv"]);
+}
+
+#[cfg(unix)]
+mod signals {
+    use super::*;
+    use std::io::{BufRead, BufReader};
+    use std::process::{Child, Stdio};
+
+    /// Starts a job that would take minutes, and waits until it has written frames.
+    fn running(folder: &Folder) -> (Child, impl Iterator<Item = String>) {
+        let input =
+            folder.clip("in.mkv", "-f lavfi -i testsrc2=s=640x480:r=25:d=120 -c:v libx264 -preset ultrafast");
+        let mut rave = command();
+        rave.args(["-m", "resize-cubic-x2", "--progress", "json", "-i"])
+            .arg(input)
+            .arg("-o")
+            .arg(folder.file("out.mkv"));
+        let mut child = rave.stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+        let has_frames = |line: &String| line.starts_with('{') && !line.contains("\"frames\":0,");
+        lines.by_ref().find(has_frames).expect("the job made progress");
+        (child, lines)
+    }
+
+    fn interrupt(child: &Child) {
+        let status = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+        assert!(status.unwrap().success());
+    }
+
+    #[test]
+    fn the_first_interrupt_completes_the_file() {
+        let folder = Folder::new();
+        let (mut child, lines) = running(&folder);
+        interrupt(&child);
+        let rest: Vec<_> = lines.collect();
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
+        let count = crate::support::frames(&folder.file("out.mkv"), "pts_time").len();
+        assert!((1..3000).contains(&count), "{count}");
+        assert_eq!(folder.names(), ["in.mkv", "out.mkv"]);
+    }
+
+    #[test]
+    fn the_second_interrupt_leaves_nothing() {
+        let folder = Folder::new();
+        let (mut child, mut lines) = running(&folder);
+        interrupt(&child);
+        lines.by_ref().find(|line| line.contains("once more")).expect("the first interrupt is answered");
+        interrupt(&child);
+        let _ = lines.count();
+        assert_eq!(child.wait().unwrap().code(), Some(130));
+        let names = folder.names();
+        // The job may have completed before the second signal was seen.
+        assert!(names == ["in.mkv"] || names == ["in.mkv", "out.mkv"], "{names:?}");
+    }
+}

@@ -1,0 +1,303 @@
+use std::path::{Path, PathBuf};
+
+use rave_core::{ChromaFilter, ColorSpec, Convert, Matrix, PixelFormat, VideoInfo};
+use rave_ffmpeg::{
+    Container, DecodeReport, DecodeReportHandle, DecoderOptions, Demuxer, EncoderOptions, Input, MuxSummary,
+    Muxer, SoftwareDecoder, SoftwareEncoder, StreamPlan,
+};
+use rave_tensorrt::{
+    BuiltIn, Model, ModelInfo, ModelSource, Runtime, SessionOptions, Upscaler, UpscalerOptions,
+};
+
+use super::check::{CheckReport, Expected, check_output};
+use super::memory::{Stops, check_memory};
+use super::output::OutputFile;
+use super::progress::{Progress, ProgressMeter};
+use super::stages::{Conversions, RecordingDecoder, Timestamps};
+use super::{Queues, UpscaleOptions};
+use crate::{Assembly, Chain, Control, Error, Report};
+
+/// What a job is going to do.
+#[derive(Clone, Debug)]
+pub struct UpscalePlan {
+    /// The decoded video, its colour as assumed where the source does not say.
+    pub source: VideoInfo,
+    /// The network.
+    pub model: ModelInfo,
+    /// The video that is encoded.
+    pub output: VideoInfo,
+    /// The encoder and its settings.
+    pub encoder: String,
+    /// What happens to each stream of the source.
+    pub streams: Vec<StreamPlan>,
+    /// Frames of the source, as its header or duration says.
+    pub estimated_frames: Option<u64>,
+    /// What was assumed or had to be changed, a sentence each.
+    pub notices: Vec<String>,
+}
+
+/// What a job did.
+#[derive(Clone, Debug)]
+pub struct UpscaleReport {
+    /// What it was to do.
+    pub plan: UpscalePlan,
+    /// The file that was written.
+    pub output: PathBuf,
+    /// Frames decoded, concealed, reconstructed.
+    pub decoding: DecodeReport,
+    /// Packets and bytes written.
+    pub muxing: MuxSummary,
+    /// The comparison of the output with the source.
+    pub check: CheckReport,
+    /// Times and counts of the stages.
+    pub stages: Report,
+    /// Whether [`Control::finish`] ended it before the source did.
+    pub is_cut_short: bool,
+}
+
+/// An upscaling job: every file is open, every choice is made, nothing has been decoded.
+#[must_use = "a job does nothing before it is run"]
+pub struct UpscaleJob {
+    plan: UpscalePlan,
+    chain: Assembly<MuxSummary>,
+    output: OutputFile,
+    has_timestamps: bool,
+    timestamps: Timestamps,
+    decoding: DecodeReportHandle,
+}
+
+impl UpscaleJob {
+    /// Opens source, model, encoder and output, and checks that they fit together.
+    ///
+    /// The output is created under a temporary name beside `output`.
+    ///
+    /// # Errors
+    /// Whatever makes the job impossible: see [`Code`](rave_core::Code) 201 to 335, 404, 501 to 505 and 701.
+    pub fn open(
+        runtime: &Runtime,
+        input: &Input,
+        output: &Path,
+        options: &UpscaleOptions,
+    ) -> Result<Self, Error> {
+        let container = Container::from_path(output).map_err(Error::leaf)?;
+        let source_path = match input {
+            Input::File(path) => Some(path.as_path()),
+            Input::Stdin => None,
+        };
+        let file = OutputFile::create(output, source_path, options.existing)?;
+        let demuxer = Demuxer::open(input, &options.demuxer).map_err(Error::leaf)?;
+        let line = Line::open(runtime, &demuxer, &container, options)?;
+        let source = Some((input, demuxer.video()));
+        let muxer =
+            Muxer::create(file.temporary(), &container, &line.encoder.stream(), source, &options.muxer)
+                .map_err(Error::leaf)?;
+        let plan = line.plan(muxer.plan(), demuxer.video().estimated_frames());
+        let (timestamps, decoding) = (Timestamps::default(), line.decoder.report());
+        let chain = line.chain(demuxer, muxer, Timestamps::clone(&timestamps), options.queues);
+        let has_timestamps = container.has_timestamps();
+        Ok(Self { plan, chain, output: file, has_timestamps, timestamps, decoding })
+    }
+
+    /// What the job is going to do.
+    pub const fn plan(&self) -> &UpscalePlan {
+        &self.plan
+    }
+
+    /// Runs the job, checks the output and gives it its final name.
+    ///
+    /// `progress` is called about five times a second, from this thread.
+    ///
+    /// # Errors
+    /// The first failure of any stage; nothing is left then. [`Error::Mismatch`] if the output is not what it has to
+    /// be: it then keeps its temporary name, which the error tells. [`Error::Abandoned`] after [`Control::abandon`].
+    pub fn run(self, control: &Control, mut progress: impl FnMut(&Progress)) -> Result<UpscaleReport, Error> {
+        let mut meter = ProgressMeter::new(self.plan.estimated_frames);
+        let (muxing, stages) = self.chain.run(control, |report| progress(&meter.update(report)))?;
+        let expected = Expected {
+            timestamps: &self.timestamps.lock(),
+            width: self.plan.output.width,
+            height: self.plan.output.height,
+            display_aspect_ratio: self.plan.output.display_aspect_ratio().map_err(Error::leaf)?,
+            color: self.plan.output.color,
+            has_timestamps: self.has_timestamps,
+            streams: &self.plan.streams,
+        };
+        let check = match check_output(self.output.temporary(), &expected) {
+            Ok(check) => check,
+            Err(error) => {
+                self.output.keep_temporary();
+                return Err(error);
+            }
+        };
+        Ok(UpscaleReport {
+            plan: self.plan,
+            output: self.output.publish()?,
+            decoding: self.decoding.read(),
+            muxing,
+            check,
+            stages,
+            is_cut_short: control.is_finishing(),
+        })
+    }
+}
+
+/// The stages between demuxer and muxer, each built from what the one before it gives.
+struct Line {
+    source: VideoInfo,
+    model: ModelInfo,
+    notices: Vec<String>,
+    decoder: SoftwareDecoder,
+    to_model: Conversions,
+    upscaler: Upscaler<rave_core::HostBuffer>,
+    from_model: Conversions,
+    output: VideoInfo,
+    encoder: SoftwareEncoder,
+}
+
+impl Line {
+    fn open(
+        runtime: &Runtime,
+        demuxer: &Demuxer,
+        container: &Container,
+        options: &UpscaleOptions,
+    ) -> Result<Self, Error> {
+        let decoder_options = DecoderOptions { threads: None, corruption: options.corruption };
+        let decoder = SoftwareDecoder::new(demuxer.video(), &decoder_options).map_err(Error::leaf)?;
+        let (source, mut notices) = resolved(decoder.info());
+        notices.extend(decoder.notices());
+        let encoder_options = encoder_options(options, container);
+        let (encoder_format, changes) =
+            SoftwareEncoder::pixel_format(&source, &encoder_options).map_err(Error::leaf)?;
+        notices.extend(changes);
+
+        let model = load_model(runtime, options)?;
+        let model_info = model.info().clone();
+        let to_model = convert(&source, model_info.input_format(source.format), working_color(&source))?;
+        let model_input = last(&to_model, &source);
+        let upscaler_options = UpscalerOptions { tile: options.tile, ..Default::default() };
+        let upscaler = Upscaler::new(model, &model_input, &upscaler_options).map_err(Error::leaf)?;
+        let model_output = *upscaler.output_info();
+        let from_model = convert(&model_output, encoder_format, coded_color(&source, encoder_format))?;
+        let output = last(&from_model, &model_output);
+        let stops = Stops {
+            source: &source,
+            model: &model_info,
+            model_input: &model_input,
+            model_output: &model_output,
+            encoder: &output,
+        };
+        check_memory(&stops, options.queues)?;
+        let encoder = SoftwareEncoder::new(&output, &encoder_options, container).map_err(Error::leaf)?;
+        Ok(Self {
+            source,
+            model: model_info,
+            notices,
+            decoder,
+            to_model,
+            upscaler,
+            from_model,
+            output,
+            encoder,
+        })
+    }
+
+    fn plan(&self, streams: &[StreamPlan], estimated_frames: Option<u64>) -> UpscalePlan {
+        UpscalePlan {
+            source: self.source,
+            model: self.model.clone(),
+            output: self.output,
+            encoder: self.encoder.description(),
+            streams: streams.to_vec(),
+            estimated_frames,
+            notices: self.notices.clone(),
+        }
+    }
+
+    fn chain(
+        self,
+        demuxer: Demuxer,
+        muxer: Muxer,
+        timestamps: Timestamps,
+        queues: Queues,
+    ) -> Assembly<MuxSummary> {
+        Chain::source("demux", demuxer)
+            .queue(queues.packets)
+            .then("decode", RecordingDecoder { decoder: self.decoder, timestamps })
+            .queue(queues.decoded)
+            .then("preprocess", self.to_model)
+            .queue(queues.preprocessed)
+            .then("upscale", self.upscaler)
+            .queue(queues.upscaled)
+            .then("postprocess", self.from_model)
+            .queue(queues.upscaled)
+            .then("encode", self.encoder)
+            .queue(queues.packets)
+            .sink("mux", muxer)
+    }
+}
+
+/// The decoder's frames, with a sentence for each colour property that had to be assumed.
+fn resolved(decoded: &VideoInfo) -> (VideoInfo, Vec<String>) {
+    let (color, assumed) = decoded.color.resolve(decoded.width, decoded.height);
+    let notices = match assumed.as_slice() {
+        [] => vec![],
+        assumed => vec![format!("the source does not say its colours, assumed {}", assumed.join(", "))],
+    };
+    (VideoInfo { color, ..*decoded }, notices)
+}
+
+fn encoder_options(options: &UpscaleOptions, container: &Container) -> EncoderOptions {
+    let mut encoder = options.encoder.clone();
+    encoder.codec = options.codec.unwrap_or_else(|| container.default_codec());
+    encoder
+}
+
+fn load_model(runtime: &Runtime, options: &UpscaleOptions) -> Result<Model, Error> {
+    let source = options.model.clone().unwrap_or_else(|| ModelSource::BuiltIn(default_model()));
+    let session = SessionOptions { threads: options.threads };
+    Model::load(runtime, &source, &session).map_err(Error::leaf)
+}
+
+fn default_model() -> BuiltIn {
+    BuiltIn::default_for(2).expect("a model that doubles the size is built in")
+}
+
+/// The colour of the Y'CbCr that the source is, or is turned into.
+fn working_color(source: &VideoInfo) -> ColorSpec {
+    if source.color.matrix != Matrix::Identity {
+        return source.color;
+    }
+    let (standard, _) = ColorSpec::default().resolve(source.width, source.height);
+    ColorSpec { matrix: standard.matrix, range: standard.range, siting: standard.siting, ..source.color }
+}
+
+/// The colour of the encoded samples.
+fn coded_color(source: &VideoInfo, format: PixelFormat) -> ColorSpec {
+    match format {
+        PixelFormat::Rgb { .. } => source.color.to_rgb(),
+        _ => working_color(source),
+    }
+}
+
+/// Converts to `format` with the Y'CbCr colour `color`, by way of R'G'B' where there is no direct way.
+fn convert(from: &VideoInfo, format: PixelFormat, color: ColorSpec) -> Result<Conversions, Error> {
+    let target = |format, color: ColorSpec| match format {
+        PixelFormat::Rgb { .. } => color.to_rgb(),
+        _ => color,
+    };
+    let one =
+        |from: &VideoInfo, format| Convert::new(from, format, target(format, color), ChromaFilter::Bilinear);
+    match one(from, format) {
+        Ok(direct) => Ok(Conversions(vec![direct])),
+        Err(error) if from.format.chroma() == format.chroma() => Err(Error::leaf(error)),
+        Err(_) => {
+            let to_rgb = one(from, PixelFormat::RGB_F32).map_err(Error::leaf)?;
+            let from_rgb = one(to_rgb.output_info(), format).map_err(Error::leaf)?;
+            Ok(Conversions(vec![to_rgb, from_rgb]))
+        }
+    }
+}
+
+fn last(conversions: &Conversions, input: &VideoInfo) -> VideoInfo {
+    conversions.0.last().map_or(*input, |conversion| *conversion.output_info())
+}

@@ -1,0 +1,213 @@
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::Error;
+
+/// What to do with a file that already has the output's name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Existing {
+    /// Refuse the job.
+    #[default]
+    Keep,
+    /// Replace the file when the new one is complete and checked.
+    Replace,
+}
+
+/// The output under its temporary name, beside the final one; removed when dropped.
+#[derive(Debug)]
+pub(crate) struct OutputFile {
+    temporary: PathBuf,
+    target: PathBuf,
+    existing: Existing,
+    is_kept: bool,
+}
+
+impl OutputFile {
+    /// Creates the temporary file, after checking that `target` may be written and is not `source`.
+    pub(crate) fn create(target: &Path, source: Option<&Path>, existing: Existing) -> Result<Self, Error> {
+        check_target(target, source, existing)?;
+        // A link is kept, and what it points to is replaced.
+        let target = fs::canonicalize(target).unwrap_or_else(|_| target.to_path_buf());
+        let temporary = target.with_file_name(temporary_name(target.file_name().unwrap_or_default()));
+        let created = OpenOptions::new().write(true).create_new(true).open(&temporary);
+        created.map_err(|source| unwritable(&target, source))?;
+        Ok(Self { temporary, target, existing, is_kept: false })
+    }
+
+    pub(crate) fn temporary(&self) -> &Path {
+        &self.temporary
+    }
+
+    /// Gives the file its final name.
+    pub(crate) fn publish(mut self) -> Result<PathBuf, Error> {
+        if self.existing == Existing::Keep && self.target.symlink_metadata().is_ok() {
+            return Err(Error::OutputExists { path: self.target.clone() });
+        }
+        File::open(&self.temporary)
+            .and_then(|file| file.sync_all())
+            .and_then(|()| fs::rename(&self.temporary, &self.target))
+            .map_err(|source| unwritable(&self.target, source))?;
+        self.is_kept = true;
+        Ok(self.target.clone())
+    }
+
+    /// Leaves the file under its temporary name.
+    pub(crate) fn keep_temporary(mut self) -> PathBuf {
+        self.is_kept = true;
+        self.temporary.clone()
+    }
+}
+
+impl Drop for OutputFile {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+fn check_target(target: &Path, source: Option<&Path>, existing: Existing) -> Result<(), Error> {
+    let path = target.to_path_buf();
+    if target.file_name().is_none() {
+        return Err(unwritable(target, io::Error::from(io::ErrorKind::IsADirectory)));
+    }
+    let Ok(metadata) = fs::metadata(target) else { return Ok(()) };
+    if source.is_some_and(|source| is_same_file(source, target)) {
+        return Err(Error::OutputIsInput { path });
+    }
+    if metadata.is_dir() {
+        return Err(unwritable(target, io::Error::from(io::ErrorKind::IsADirectory)));
+    }
+    if !metadata.is_file() {
+        return Err(unwritable(target, io::Error::other("it is not a regular file")));
+    }
+    match existing {
+        Existing::Keep => Err(Error::OutputExists { path }),
+        Existing::Replace => Ok(()),
+    }
+}
+
+#[cfg(unix)]
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match (fs::metadata(a), fs::metadata(b)) {
+        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
+        _ => false,
+    }
+}
+
+#[cfg(not(unix))]
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    matches!((fs::canonicalize(a), fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+/// `NAME.PID.part`, with the name cut so that the whole is no longer than file systems allow.
+fn temporary_name(name: &OsStr) -> OsString {
+    const LONGEST_NAME_BYTES: usize = 200;
+    let mut temporary =
+        if name.len() <= LONGEST_NAME_BYTES { name.to_owned() } else { OsString::from("rave") };
+    temporary.push(format!(".{}.part", std::process::id()));
+    temporary
+}
+
+fn unwritable(path: &Path, source: io::Error) -> Error {
+    if source.kind() == io::ErrorKind::StorageFull {
+        return Error::DiskFull { path: path.to_path_buf(), source };
+    }
+    Error::OutputUnwritable { path: path.to_path_buf(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rave_core::{Code, CodedError};
+
+    fn folder() -> tempfile::TempDir {
+        tempfile::tempdir().unwrap()
+    }
+
+    #[test]
+    fn nothing_is_left_when_the_job_fails() {
+        let folder = folder();
+        let output = OutputFile::create(&folder.path().join("a.mkv"), None, Existing::Keep).unwrap();
+        assert!(output.temporary().exists());
+        drop(output);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_published_file_has_only_its_final_name() {
+        let folder = folder();
+        let target = folder.path().join("a.mkv");
+        let output = OutputFile::create(&target, None, Existing::Keep).unwrap();
+        fs::write(output.temporary(), b"done").unwrap();
+        output.publish().unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"done");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn an_existing_file_is_replaced_only_when_wanted() {
+        let folder = folder();
+        let target = folder.path().join("a.mkv");
+        fs::write(&target, b"old").unwrap();
+        let refused = OutputFile::create(&target, None, Existing::Keep).unwrap_err();
+        assert_eq!(refused.code(), Code::OutputExists);
+        drop(OutputFile::create(&target, None, Existing::Replace).unwrap());
+        assert_eq!(fs::read(&target).unwrap(), b"old", "an abandoned job leaves the old file");
+        OutputFile::create(&target, None, Existing::Replace).unwrap().publish().unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_file_that_appears_meanwhile_is_kept() {
+        let folder = folder();
+        let target = folder.path().join("a.mkv");
+        let output = OutputFile::create(&target, None, Existing::Keep).unwrap();
+        fs::write(&target, b"other").unwrap();
+        assert_eq!(output.publish().unwrap_err().code(), Code::OutputExists);
+        assert_eq!(fs::read(&target).unwrap(), b"other");
+    }
+
+    #[test]
+    fn impossible_targets_are_refused() {
+        let folder = folder();
+        for target in [folder.path().to_path_buf(), folder.path().join("no/such/a.mkv"), PathBuf::from("/")] {
+            let error = OutputFile::create(&target, None, Existing::Replace).unwrap_err();
+            assert_eq!(error.code(), Code::OutputUnwritable, "{error}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_source_is_never_the_target_whatever_its_name() {
+        let folder = folder();
+        let source = folder.path().join("in.mkv");
+        fs::write(&source, b"film").unwrap();
+        let (soft, hard) = (folder.path().join("soft.mkv"), folder.path().join("hard.mkv"));
+        std::os::unix::fs::symlink(&source, &soft).unwrap();
+        fs::hard_link(&source, &hard).unwrap();
+        for target in [&source, &soft, &hard] {
+            let error = OutputFile::create(target, Some(&source), Existing::Replace).unwrap_err();
+            assert_eq!(error.code(), Code::OutputIsInput, "{}", target.display());
+        }
+        assert_eq!(fs::read(&source).unwrap(), b"film");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_is_never_replaced() {
+        let error = OutputFile::create(Path::new("/dev/null"), None, Existing::Replace).unwrap_err();
+        assert_eq!(error.code(), Code::OutputUnwritable);
+    }
+
+    #[test]
+    fn a_name_as_long_as_the_file_system_allows_works() {
+        let folder = folder();
+        let target = folder.path().join(format!("{}.mkv", "x".repeat(251)));
+        OutputFile::create(&target, None, Existing::Keep).unwrap().publish().unwrap();
+        assert!(target.exists());
+    }
+}
