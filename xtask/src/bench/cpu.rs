@@ -66,13 +66,19 @@ pub fn run(workspace: &Workspace, parts: &[&Part]) -> Result<(), Failure> {
         results.insert(name.to_string(), value);
     }
     print!("{}", to_table(&comparisons).to_text());
-    write_record(workspace, "cpu", &Value::Object(results))?;
+    let names: Vec<&str> = parts.iter().map(|(name, _)| *name).collect();
+    write_record(workspace, &record_name(&names), &Value::Object(results))?;
     match comparisons.iter().find(|line| !line.wanted.holds(line.ratio)) {
         None => Ok(()),
         Some(line) => {
             Err(Failure::Message(format!("{}: {:.3}, wanted {}", line.what, line.ratio, line.wanted.sign())))
         }
     }
+}
+
+/// A run of some parts does not replace the record of a whole run.
+fn record_name(parts: &[&str]) -> String {
+    if parts.len() == PARTS.len() { "cpu".into() } else { format!("cpu-{}", parts.join("-")) }
 }
 
 fn to_table(comparisons: &[Comparison]) -> Table {
