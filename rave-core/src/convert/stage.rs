@@ -32,7 +32,7 @@ impl Convert {
         &self.output
     }
 
-    /// Converts one frame; its time and field order stay.
+    /// Converts one frame; its time and field order stay. Its colour is taken to be that of the [`VideoInfo`].
     ///
     /// # Errors
     /// [`Error::Layout`] if format or size are not those of the [`VideoInfo`] that the stage was built from.
