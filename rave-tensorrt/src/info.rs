@@ -2,6 +2,8 @@ use std::fmt;
 
 use rave_core::{Chroma, Packing, PixelFormat, Sample};
 
+use crate::graph::Width;
+
 /// What a model works on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ModelColor {
@@ -47,6 +49,8 @@ pub struct ModelInfo {
     pub multiple: u32,
     /// Factor by which width and height grow, 1 to 4.
     pub scale: u32,
+    /// Bytes, roughly, that the network's inner tensors take for each input pixel.
+    pub inner_bytes_per_pixel: u64,
 }
 
 impl ModelInfo {
@@ -93,17 +97,24 @@ impl fmt::Display for ModelInfo {
     }
 }
 
-/// Bytes that a network's inner tensors take for each input pixel: two tensors of 64 channels in single precision,
-/// the size of the common compact networks.
-const INNER_BYTES_PER_PIXEL: u64 = 2 * 64 * 4;
+/// Bytes, roughly, that a network's inner tensors take for each input pixel.
+///
+/// ONNX Runtime 1.31 was seen to hold 2.4 to 4.7 tensors of the width of the widest convolution at the same time, twice as
+/// many where it has to convert half precision to single and back, which the CPU computes in.
+pub(crate) const fn inner_bytes_per_pixel(width: Width, sample: Sample) -> u64 {
+    let tensors = if matches!(sample, Sample::F16) { 6 } else { 4 };
+    let bytes = width.channels.saturating_mul(tensors * size_of::<f32>() as u64);
+    bytes / width.unshuffle.saturating_mul(width.unshuffle)
+}
 
 /// A rough estimate of the memory, in bytes, that upscaling one picture of `width` x `height` takes: both pictures and
 /// the network's inner tensors.
 ///
-/// For a check before anything is allocated. Weights and what other stages hold come on top.
+/// For a check before anything is allocated: within a factor of two for plain convolutional networks, too low for others.
+/// Weights and what other stages hold come on top.
 pub fn memory_estimate(info: &ModelInfo, width: u32, height: u32) -> u64 {
     let pixels = u64::from(width) * u64::from(height);
     let sample_bytes = info.sample.bytes() as u64 * 3;
     let pictures = sample_bytes * (1 + u64::from(info.scale).pow(2));
-    pixels.saturating_mul(pictures + INNER_BYTES_PER_PIXEL)
+    pixels.saturating_mul(pictures.saturating_add(info.inner_bytes_per_pixel))
 }

@@ -3,6 +3,7 @@
 
 mod chroma;
 mod error;
+mod graph;
 mod info;
 mod lane;
 mod model;

@@ -1,4 +1,4 @@
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -10,6 +10,7 @@ use ort::session::Session;
 use ort::session::builder::SessionBuilder;
 
 use crate::error::Error;
+use crate::graph::Width;
 use crate::info::ModelInfo;
 use crate::network::Network;
 use crate::probe::{self, Refusal};
@@ -51,7 +52,7 @@ impl Model {
         let origin = Origin { runtime: runtime.clone(), source: source.clone() };
         let threads = options.threads.unwrap_or_else(all_cores);
         let session = origin.open(threads)?;
-        let (info, network) = probe::inspect(&source.name(), session).map_err(|refusal| {
+        let (info, network) = probe::inspect(&source.name(), origin.width(), session).map_err(|refusal| {
             let Refusal { reason, source: why } = refusal;
             Error::ModelUnsupported { model: source.to_string(), reason, source: why }
         })?;
@@ -86,6 +87,13 @@ fn all_cores() -> NonZeroUsize {
 }
 
 impl Origin {
+    fn width(&self) -> Width {
+        match &self.source {
+            ModelSource::BuiltIn(model) => Width::of_model(&model.bytes()),
+            ModelSource::File(path) => Width::of_model(&fs::read(path).unwrap_or_default()),
+        }
+    }
+
     fn open(&self, threads: NonZeroUsize) -> Result<Session, Error> {
         let invalid = |error| refused(&self.source, error);
         let mut builder = builder(&self.runtime, threads).map_err(Error::RuntimeFailed)?;

@@ -21,7 +21,6 @@ pub enum Tile {
 }
 
 const AUTO_LIMIT_BYTES: u64 = 4 << 30;
-const PARALLEL_LIMIT_BYTES: u64 = 4 << 30;
 const AUTO_TILE: u32 = 1024;
 const DEFAULT_OVERLAP: usize = 16;
 
@@ -40,19 +39,30 @@ pub struct UpscalerOptions {
 pub(crate) struct Lanes {
     pub(crate) count: usize,
     pub(crate) threads: NonZeroUsize,
+    /// What they take together, roughly.
+    pub(crate) memory_bytes: u64,
 }
 
 /// More do not help: then a network's own threads are used well.
 const MAX_LANES: usize = 8;
 
+/// What pictures that are worked on at the same time may take together.
+const PARALLEL_LIMIT_BYTES: u64 = 4 << 30;
+
 /// One thread for each of several pictures is faster than several threads for one: parts of every network run on one
 /// thread, and the others would wait for it.
 pub(crate) fn lanes(info: &ModelInfo, axes: &[Axis; 2], threads: NonZeroUsize) -> Lanes {
     let [width, height] = axes.each_ref().map(|axis| axis.tile as u32);
-    let fitting = PARALLEL_LIMIT_BYTES / memory_estimate(info, width, height).max(1);
+    let one_bytes = memory_estimate(info, width, height);
+    let fitting = PARALLEL_LIMIT_BYTES / one_bytes.max(1);
     let most = fitting.clamp(1, MAX_LANES as u64) as usize;
     let per_lane = threads.get().div_ceil(most);
-    Lanes { count: threads.get() / per_lane, threads: NonZeroUsize::new(per_lane).unwrap_or(threads) }
+    let count = threads.get() / per_lane;
+    Lanes {
+        count,
+        threads: NonZeroUsize::new(per_lane).unwrap_or(threads),
+        memory_bytes: one_bytes.saturating_mul(count as u64),
+    }
 }
 
 /// The axes of a picture as the network will see them: width and height.

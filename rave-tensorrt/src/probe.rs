@@ -3,7 +3,8 @@ use ort::session::Session;
 use ort::value::{Outlet, TensorElementType, ValueType};
 use rave_core::Sample;
 
-use crate::info::{ModelColor, ModelInfo, TensorAxes};
+use crate::graph::Width;
+use crate::info::{ModelColor, ModelInfo, TensorAxes, inner_bytes_per_pixel};
 use crate::network::Network;
 
 /// Why a model is not one that upscales pictures.
@@ -25,7 +26,7 @@ impl From<ort::Error> for Refusal {
 }
 
 /// Reads a session's shapes and proves them by a run on a small picture.
-pub(crate) fn inspect(name: &str, session: Session) -> Result<(ModelInfo, Network), Refusal> {
+pub(crate) fn inspect(name: &str, width: Width, session: Session) -> Result<(ModelInfo, Network), Refusal> {
     let (sample, dims) = input_tensor(&session)?;
     check_output(&session, sample)?;
     let readings = readings(dims)?;
@@ -33,7 +34,16 @@ pub(crate) fn inspect(name: &str, session: Session) -> Result<(ModelInfo, Networ
     let mut refusal = None;
     for (axes, color) in readings {
         let size = fixed_size(axes, dims)?;
-        let info = ModelInfo { name: name.to_owned(), sample, color, axes, size, multiple: 1, scale: 1 };
+        let info = ModelInfo {
+            name: name.to_owned(),
+            sample,
+            color,
+            axes,
+            size,
+            multiple: 1,
+            scale: 1,
+            inner_bytes_per_pixel: inner_bytes_per_pixel(width, sample),
+        };
         match prove(info, &mut network) {
             Ok(info) => return Ok((info, network)),
             Err(this) => refusal = refusal.or(Some(this)),

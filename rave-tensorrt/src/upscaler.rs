@@ -8,6 +8,8 @@ use rave_core::{
 use crate::error::Error;
 use crate::info::ModelInfo;
 use crate::lane::Lane;
+#[cfg(doc)]
+use crate::memory_estimate;
 use crate::model::Model;
 use crate::plan::{UpscalerOptions, axes, lanes};
 use crate::worker::Worker;
@@ -22,6 +24,7 @@ use crate::worker::Worker;
 pub struct Upscaler<B> {
     info: ModelInfo,
     output_info: VideoInfo,
+    memory_bytes: u64,
     work: Work<B>,
 }
 
@@ -43,6 +46,12 @@ impl<B> Upscaler<B> {
     /// The model's properties.
     pub const fn model_info(&self) -> &ModelInfo {
         &self.info
+    }
+
+    /// A rough estimate of the memory that it will take in all, in bytes: [`memory_estimate`] of what a network sees at
+    /// once, for all frames that are worked on at once. The network's weights come on top.
+    pub const fn memory_estimate(&self) -> u64 {
+        self.memory_bytes
     }
 
     /// Frames that are worked on at once.
@@ -80,7 +89,7 @@ impl Upscaler<HostBuffer> {
             });
             Work::Ahead(workers.collect::<Result<_, Error>>()?)
         };
-        Ok(Self { info, output_info, work })
+        Ok(Self { memory_bytes: lanes.memory_bytes, info, output_info, work })
     }
 }
 

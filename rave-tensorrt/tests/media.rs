@@ -61,6 +61,7 @@ fn published_models_load_and_upscale() {
             size: None,
             multiple: 1,
             scale,
+            inner_bytes_per_pixel: model.info().inner_bytes_per_pixel,
         };
         assert_eq!(model.info(), &expected);
         let input = picture_frame(sample, 97, 83);

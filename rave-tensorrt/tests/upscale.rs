@@ -4,7 +4,10 @@ mod support;
 
 use std::num::NonZeroUsize;
 
-use rave_core::{Chroma, Code, CodedError, ColorSpec, Packing, PixelFormat, Sample, Siting, VideoInfo};
+use rave_core::{
+    Chroma, Code, CodedError, ColorSpec, FrameInfo, HostFrame, Packing, PixelFormat, Sample, Siting, Stage,
+    Timestamp, VideoInfo,
+};
 use rave_tensorrt::{
     BuiltIn, Model, ModelSource, SessionOptions, Tile, Upscaler, UpscalerOptions, memory_estimate,
 };
@@ -12,12 +15,7 @@ use support::{assert_repeated, frame, frame_info, load, pattern, rows, run, runt
 
 const RGB: PixelFormat = PixelFormat::RGB_F32;
 
-fn upscale(
-    model: &str,
-    format: PixelFormat,
-    (width, height): (u32, u32),
-    tile: Tile,
-) -> rave_core::HostFrame {
+fn upscale(model: &str, format: PixelFormat, (width, height): (u32, u32), tile: Tile) -> HostFrame {
     let mut upscaler = upscaler(load(model).unwrap(), &video(format, width, height), tile);
     run(&mut upscaler, frame(format, width, height, 1)).unwrap()
 }
@@ -168,7 +166,7 @@ fn luma_goes_through_the_network_and_chroma_keeps_its_siting() {
 }
 
 /// Luma of `pattern`, and chroma that is a linear function of the place, by its siting.
-fn ramp(input: &VideoInfo) -> rave_core::HostFrame {
+fn ramp(input: &VideoInfo) -> HostFrame {
     let mut frame = frame(input.format, input.width, input.height, 1);
     let chroma = input.format.chroma().unwrap();
     for plane in 1..3 {
@@ -196,7 +194,7 @@ fn at(chroma: Chroma, siting: Siting, (x, y): (usize, usize), scale: usize) -> f
     place(x, x_shift, x_offset) / 64.0 - place(y, y_shift, y_offset) / 128.0
 }
 
-fn check_ramp(output: &rave_core::HostFrame, chroma: Chroma, siting: Siting, tolerance: f32) {
+fn check_ramp(output: &HostFrame, chroma: Chroma, siting: Siting, tolerance: f32) {
     for plane in 1..3 {
         let rows = rows(output, plane);
         // The kernel reaches two samples: further in, a ramp stays a ramp.
@@ -243,6 +241,46 @@ fn a_picture_too_large_to_be_enlarged_is_refused() {
 }
 
 #[test]
+fn several_frames_are_worked_on_at_once_and_stay_in_order() {
+    let mut upscaler = upscaler(load("nearest-rgb-x2.onnx").unwrap(), &video(RGB, 64, 48), Tile::Auto);
+    assert_eq!(upscaler.frames_at_once(), support::THREADS);
+    let mut emitted = Vec::new();
+    for ticks in 0..20 {
+        upscaler.process(numbered(ticks), &mut |frame| emitted.push(frame)).unwrap();
+        let waiting = ticks as usize + 1 - emitted.len();
+        assert!(waiting <= support::THREADS);
+    }
+    upscaler.finish(&mut |frame| emitted.push(frame)).unwrap();
+    let ticks: Vec<_> = emitted.iter().map(|frame| frame.info().pts.ticks()).collect();
+    assert_eq!(ticks, (0..20).collect::<Vec<_>>());
+}
+
+fn numbered(ticks: i64) -> HostFrame {
+    let frame = frame(RGB, 64, 48, 1);
+    let pts = Timestamp::new(ticks, frame.info().pts.time_base());
+    let info = FrameInfo { pts, ..frame.info() };
+    let (layout, color) = (*frame.layout(), frame.color());
+    HostFrame::new(frame.into_buffer(), layout, color, info).unwrap()
+}
+
+#[test]
+fn one_thread_emits_each_frame_at_once() {
+    let source = ModelSource::BuiltIn(BuiltIn::find("resize-cubic-x2").unwrap());
+    let model = Model::load(&runtime(), &source, &SessionOptions { threads: NonZeroUsize::new(1) }).unwrap();
+    let mut upscaler = upscaler(model, &video(RGB, 64, 48), Tile::Auto);
+    assert_eq!(upscaler.frames_at_once(), 1);
+    let mut count = 0;
+    upscaler.process(numbered(0), &mut |_| count += 1).unwrap();
+    assert_eq!(count, 1);
+}
+
+#[test]
+fn an_unfinished_upscaler_can_be_dropped() {
+    let mut upscaler = upscaler(load("nearest-rgb-x2.onnx").unwrap(), &video(RGB, 64, 48), Tile::Auto);
+    upscaler.process(numbered(0), &mut drop).unwrap();
+}
+
+#[test]
 fn output_buffers_are_used_again() {
     let mut upscaler = upscaler(load("nearest-rgb-x2.onnx").unwrap(), &video(RGB, 64, 64), Tile::Auto);
     let mut address = || {
@@ -275,5 +313,7 @@ fn the_memory_estimate_grows_with_the_picture_and_does_not_overflow() {
     let of = |width, height| memory_estimate(model.info(), width, height);
     assert!(of(1920, 1080) > 1920 * 1080 * 12 * 17);
     assert_eq!(of(3840, 2160), 4 * of(1920, 1080));
+    let upscaler = upscaler(load("nearest-rgb-x4.onnx").unwrap(), &video(RGB, 1920, 1080), Tile::Off);
+    assert_eq!(upscaler.memory_estimate(), support::THREADS as u64 * of(1920, 1080));
     assert!(of(u32::MAX, u32::MAX) > of(12336, 12336));
 }

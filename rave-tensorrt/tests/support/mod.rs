@@ -24,7 +24,8 @@ pub fn runtime() -> Runtime {
         .unwrap_or_else(|error| panic!("{error}\nthe tests need ONNX Runtime: run `cargo xtask setup` first"))
 }
 
-pub const OPTIONS: SessionOptions = SessionOptions { threads: NonZeroUsize::new(2) };
+pub const THREADS: usize = 2;
+pub const OPTIONS: SessionOptions = SessionOptions { threads: NonZeroUsize::new(THREADS) };
 
 pub fn load_file(path: &Path) -> Result<Model, Error> {
     Model::load(&runtime(), &ModelSource::File(path.to_path_buf()), &OPTIONS)
