@@ -47,13 +47,12 @@ fn zimg_agreement(source: &str, chroma: Chroma, bits: u8, spec: ColorSpec) -> f6
     psnr(&components(&ours), &theirs)
 }
 
-/// zimg and RAVE both work in single precision, so that only its rounding separates them; but zimg resamples the words
-/// of 10-bit 4:2:2 in 16-bit fixed point.
+/// Both work in single precision, so that only its rounding separates them: some 145 dB.
 fn assert_agreement(source: &str, chroma: Chroma, bits: u8, spec: ColorSpec) {
     let agreement = zimg_agreement(source, chroma, bits, spec);
-    let least = if chroma == Chroma::C422 && bits > 8 { 60.0 } else { 120.0 };
     let what = format!("{source} {} {} {} {bits} bits {chroma:?}", spec.matrix, spec.range, spec.siting);
-    assert!(agreement >= least, "{what}: {agreement:.1} dB");
+    println!("{what}: {agreement:.1} dB");
+    assert!(agreement >= 130.0, "{what}");
 }
 
 #[test]
