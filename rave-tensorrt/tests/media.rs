@@ -1,5 +1,7 @@
 //! Published models. Reads the folder named by `RAVE_MEDIA`.
 
+#![allow(clippy::unwrap_used, reason = "a panic is a failed test")]
+
 mod support;
 
 use std::env;

@@ -1,5 +1,7 @@
 //! Which models are accepted, what is read from them, and what is said about the others.
 
+#![allow(clippy::unwrap_used, reason = "a panic is a failed test")]
+
 mod support;
 
 use std::error::Error as _;

@@ -1,5 +1,7 @@
 //! Loading the library. All in one test: a process loads it once.
 
+#![allow(clippy::unwrap_used, reason = "a panic is a failed test")]
+
 mod support;
 
 use std::fs;

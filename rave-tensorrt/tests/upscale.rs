@@ -1,5 +1,7 @@
 //! Upscaling frames: sizes, padding, tiles, formats.
 
+#![allow(clippy::unwrap_used, reason = "a panic is a failed test")]
+
 mod support;
 
 use std::num::NonZeroUsize;

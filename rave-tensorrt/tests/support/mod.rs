@@ -1,5 +1,6 @@
 //! What the test binaries share.
 #![allow(dead_code, reason = "no test binary uses all of it")]
+#![allow(clippy::unwrap_used, reason = "a panic is a failed test")]
 
 pub mod models;
 
