@@ -144,7 +144,7 @@ fn apt(prefix: &[&str], arguments: &[&str]) -> Command {
 }
 
 fn apt_command(packages: &[&str]) -> String {
-    format!("apt-get update && apt-get install {}", packages.join(" "))
+    format!("    apt-get update && apt-get install {}", packages.join(" "))
 }
 
 fn by_hand(commands: &str) -> Failure {
