@@ -43,15 +43,34 @@ pub struct BuiltIn {
 
 #[derive(Clone, Copy)]
 enum Bytes {
+    Embedded(&'static [u8]),
     Written(fn() -> Vec<u8>),
 }
 
-static BUILT_IN: &[BuiltIn] = &[BuiltIn {
-    name: "resize-cubic-x2",
-    description: "bicubic interpolation, no network: a single Resize node",
-    scale: 2,
-    bytes: Bytes::Written(resize_cubic_x2),
-}];
+/// A trained model from the folder `models`.
+macro_rules! trained {
+    ($name:literal, x $scale:literal, $description:literal) => {
+        BuiltIn {
+            name: $name,
+            description: $description,
+            scale: $scale,
+            bytes: Bytes::Embedded(include_bytes!(concat!("../models/", $name, ".onnx"))),
+        }
+    };
+}
+
+static BUILT_IN: &[BuiltIn] = &[
+    trained!("rave-fast-x2", x 2, "small network on luma, for the CPU"),
+    trained!("rave-x2", x 2, "network on RGB, half precision, for the GPU"),
+    trained!("rave-video-x2", x 2, "like rave-x2, for compressed video: removes its artefacts"),
+    trained!("rave-x4", x 4, "network on RGB, half precision, for the GPU"),
+    BuiltIn {
+        name: "resize-cubic-x2",
+        description: "bicubic interpolation, no network: a single Resize node",
+        scale: 2,
+        bytes: Bytes::Written(resize_cubic_x2),
+    },
+];
 
 /// Every model that is part of the program; the first of a scale is its default.
 pub fn built_in_models() -> &'static [BuiltIn] {
@@ -87,6 +106,7 @@ impl BuiltIn {
     /// The ONNX file.
     pub fn bytes(&self) -> Cow<'static, [u8]> {
         match self.bytes {
+            Bytes::Embedded(bytes) => Cow::Borrowed(bytes),
             Bytes::Written(write) => Cow::Owned(write()),
         }
     }

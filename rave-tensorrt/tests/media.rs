@@ -7,10 +7,9 @@ mod support;
 use std::env;
 use std::path::PathBuf;
 
-use half::f16;
 use rave_core::{HostFrame, PixelFormat, Sample};
 use rave_tensorrt::{ModelColor, ModelInfo, TensorAxes, Tile};
-use support::{assert_repeated, frame, load_file, rows, run, upscaler, video};
+use support::{assert_repeated, fill_with, frame, load_file, rows, run, upscaler, video};
 
 fn weights() -> Option<PathBuf> {
     let folder = env::var_os("RAVE_MEDIA");
@@ -28,18 +27,7 @@ fn picture(plane: usize, x: usize, y: usize) -> f32 {
 
 fn picture_frame(sample: Sample, width: u32, height: u32) -> HostFrame {
     let mut frame = frame(PixelFormat::Rgb { sample }, width, height, 1);
-    for plane in 0..3 {
-        match sample {
-            Sample::F16 => frame.rows_mut::<f16>(plane).enumerate().for_each(|(y, row)| {
-                row.iter_mut()
-                    .enumerate()
-                    .for_each(|(x, sample)| *sample = f16::from_f32(picture(plane, x, y)));
-            }),
-            _ => frame.rows_mut::<f32>(plane).enumerate().for_each(|(y, row)| {
-                row.iter_mut().enumerate().for_each(|(x, sample)| *sample = picture(plane, x, y));
-            }),
-        }
-    }
+    (0..3).for_each(|plane| fill_with(&mut frame, plane, picture));
     frame
 }
 

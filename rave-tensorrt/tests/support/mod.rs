@@ -78,19 +78,20 @@ pub fn frame(format: PixelFormat, width: u32, height: u32, stride_alignment: usi
     let layout = Layout::aligned(format, width, height, stride_alignment).unwrap();
     let mut frame = HostFrame::from_pool(&HostPool::new(), layout, ColorSpec::BT709, frame_info());
     for plane in 0..format.plane_count() {
-        fill(&mut frame, plane);
+        fill_with(&mut frame, plane, pattern);
     }
     frame
 }
 
-fn fill(frame: &mut HostFrame, plane: usize) {
+/// Sets each sample of a plane to what `value` gives for plane, column and row.
+pub fn fill_with(frame: &mut HostFrame, plane: usize, value: impl Fn(usize, usize, usize) -> f32) {
     if frame.layout().format().sample() == Sample::F16 {
         for (y, row) in frame.rows_mut::<f16>(plane).enumerate() {
-            row.iter_mut().enumerate().for_each(|(x, sample)| *sample = f16::from_f32(pattern(plane, x, y)));
+            row.iter_mut().enumerate().for_each(|(x, sample)| *sample = f16::from_f32(value(plane, x, y)));
         }
     } else {
         for (y, row) in frame.rows_mut::<f32>(plane).enumerate() {
-            row.iter_mut().enumerate().for_each(|(x, sample)| *sample = pattern(plane, x, y));
+            row.iter_mut().enumerate().for_each(|(x, sample)| *sample = value(plane, x, y));
         }
     }
 }
