@@ -5,7 +5,39 @@
 //! - **Time is an integer.** A [`Timestamp`] counts ticks of a [`TimeBase`].
 //! - **The seam.** A source is an iterator, a [`Stage`] turns items into items, a [`Sink`] ends the line. A stage is
 //!   built from the [`VideoInfo`] that it will receive and checks it once.
+//! - **Colour is converted here** for frames in host memory ([`Convert`], [`Resampler`]): the reference that every
+//!   other implementation is tested against.
 //! - **Errors have a [`Code`].** Leaves have typed errors, the seam carries [`BoxError`].
+//!
+//! ```
+//! use rave_core::{ChromaFilter, ColorSpec, Convert, FieldOrder, FrameInfo, HostFrame, HostPool, Layout};
+//! use rave_core::{PixelFormat, Stage, TimeBase, Timestamp, VideoInfo};
+//!
+//! let time_base = TimeBase::new(1, 25)?;
+//! let video = VideoInfo {
+//!     format: PixelFormat::NV12,
+//!     width: 64,
+//!     height: 36,
+//!     color: ColorSpec::BT709,
+//!     sample_aspect_ratio: None,
+//!     frame_rate: None,
+//!     time_base,
+//!     display_matrix: None,
+//!     mastering_display: None,
+//!     content_light: None,
+//! };
+//! let mut to_rgb = Convert::new(&video, PixelFormat::RGB_F32, video.color.to_rgb(), ChromaFilter::Bilinear)?;
+//!
+//! let layout = Layout::packed(video.format, video.width, video.height)?;
+//! let pts = Timestamp::new(7, time_base);
+//! let info = FrameInfo { pts, duration_ticks: Some(1), field_order: FieldOrder::Progressive };
+//! let frame = HostFrame::from_pool(&HostPool::new(), layout, video.color, info);
+//! to_rgb.process(frame, &mut |rgb| {
+//!     assert_eq!(rgb.layout().format(), PixelFormat::RGB_F32);
+//!     assert_eq!(rgb.info().pts, pts);
+//! })?;
+//! # Ok::<(), rave_core::BoxError>(())
+//! ```
 #![forbid(unsafe_code)]
 
 mod buffer;
