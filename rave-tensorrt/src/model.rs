@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::num::NonZeroUsize;
@@ -29,6 +30,7 @@ pub struct Model {
     info: ModelInfo,
     network: Network,
     origin: Arc<Origin>,
+    weights_bytes: u64,
     threads: NonZeroUsize,
 }
 
@@ -52,12 +54,14 @@ impl Model {
         let origin = Origin { runtime: runtime.clone(), source: source.clone() };
         let threads = options.threads.unwrap_or_else(all_cores);
         let session = origin.open(threads)?;
-        let (info, network) = probe::inspect(&source.name(), origin.width(), session).map_err(|refusal| {
-            let Refusal { reason, source: why } = refusal;
-            Error::ModelUnsupported { model: source.to_string(), reason, source: why }
-        })?;
+        let bytes = origin.bytes();
+        let (info, network) =
+            probe::inspect(&source.name(), Width::of_model(&bytes), session).map_err(|refusal| {
+                let Refusal { reason, source: why } = refusal;
+                Error::ModelUnsupported { model: source.to_string(), reason, source: why }
+            })?;
         tracing::debug!(model = %source, %info, "model loaded");
-        Ok(Self { info, network, origin: Arc::new(origin), threads })
+        Ok(Self { info, network, origin: Arc::new(origin), weights_bytes: bytes.len() as u64, threads })
     }
 
     /// What the model takes and gives.
@@ -69,6 +73,11 @@ impl Model {
         &mut self.network
     }
 
+    /// Size of the model file, nearly all of which is weights.
+    pub(crate) const fn weights_bytes(&self) -> u64 {
+        self.weights_bytes
+    }
+
     /// Threads that the model was given.
     pub(crate) const fn threads(&self) -> NonZeroUsize {
         self.threads
@@ -78,7 +87,8 @@ impl Model {
     pub(crate) fn again(&self, threads: NonZeroUsize) -> Result<Self, Error> {
         let invalid = |error| refused(&self.origin.source, error);
         let network = Network::new(self.origin.open(threads)?).map_err(invalid)?;
-        Ok(Self { info: self.info.clone(), network, origin: Arc::clone(&self.origin), threads })
+        let (info, origin) = (self.info.clone(), Arc::clone(&self.origin));
+        Ok(Self { info, network, origin, weights_bytes: self.weights_bytes, threads })
     }
 }
 
@@ -87,10 +97,11 @@ fn all_cores() -> NonZeroUsize {
 }
 
 impl Origin {
-    fn width(&self) -> Width {
+    /// The model file; nothing if it went away.
+    fn bytes(&self) -> Cow<'static, [u8]> {
         match &self.source {
-            ModelSource::BuiltIn(model) => Width::of_model(&model.bytes()),
-            ModelSource::File(path) => Width::of_model(&fs::read(path).unwrap_or_default()),
+            ModelSource::BuiltIn(model) => model.bytes(),
+            ModelSource::File(path) => fs::read(path).unwrap_or_default().into(),
         }
     }
 

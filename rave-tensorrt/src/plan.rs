@@ -51,9 +51,11 @@ const PARALLEL_LIMIT_BYTES: u64 = 4 << 30;
 
 /// One thread for each of several pictures is faster than several threads for one: parts of every network run on one
 /// thread, and the others would wait for it.
-pub(crate) fn lanes(info: &ModelInfo, axes: &[Axis; 2], threads: NonZeroUsize) -> Lanes {
+///
+/// Each needs the weights too: twice, as ONNX Runtime keeps a rearranged copy.
+pub(crate) fn lanes(info: &ModelInfo, weights_bytes: u64, axes: &[Axis; 2], threads: NonZeroUsize) -> Lanes {
     let [width, height] = axes.each_ref().map(|axis| axis.tile as u32);
-    let one_bytes = memory_estimate(info, width, height);
+    let one_bytes = memory_estimate(info, width, height).saturating_add(2 * weights_bytes);
     let fitting = PARALLEL_LIMIT_BYTES / one_bytes.max(1);
     let most = fitting.clamp(1, MAX_LANES as u64) as usize;
     let per_lane = threads.get().div_ceil(most);

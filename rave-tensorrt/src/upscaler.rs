@@ -49,7 +49,7 @@ impl<B> Upscaler<B> {
     }
 
     /// A rough estimate of the memory that it will take in all, in bytes: [`memory_estimate`] of what a network sees at
-    /// once, for all frames that are worked on at once. The network's weights come on top.
+    /// once and of the weights, for all frames that are worked on at once.
     pub const fn memory_estimate(&self) -> u64 {
         self.memory_bytes
     }
@@ -76,7 +76,7 @@ impl Upscaler<HostBuffer> {
         let output_info = enlarged(input, info.scale);
         let output = Layout::packed(output_info.format, output_info.width, output_info.height)?;
         let axes = axes(&info, input, options)?;
-        let lanes = lanes(&info, &axes, model.threads());
+        let lanes = lanes(&info, model.weights_bytes(), &axes, model.threads());
         let pool = HostPool::new();
         let lane = |model| Lane::new(model, input, output, axes.clone(), pool.clone());
         let work = if lanes.count == 1 {

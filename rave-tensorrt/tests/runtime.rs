@@ -5,7 +5,8 @@
 mod support;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use rave_core::{Code, CodedError};
 use rave_tensorrt::{Error, Runtime};
@@ -30,6 +31,12 @@ fn the_library_is_looked_for_where_it_was_said() {
     let error = Runtime::load(Some(&a_library_without_the_interface()), &[]).err().unwrap();
     assert!(error.to_string().contains("OrtGetApiBase"), "{error}");
 
+    if let Some(old) = an_old_library(folder.path()) {
+        let error = Runtime::load(Some(&old), &[]).err().unwrap();
+        assert_eq!(error.code(), Code::RuntimeVersion);
+        assert!(error.to_string().ends_with("is ONNX Runtime 1.16.3; at least 1.17 is needed"), "{error}");
+    }
+
     let further = [missing, folder.path().to_path_buf(), text, library_folder()];
     let runtime = Runtime::load(None, &further).unwrap_or_else(|error| {
         panic!("{error}\nthe tests need ONNX Runtime: run `cargo xtask setup` first")
@@ -46,4 +53,23 @@ fn the_library_is_looked_for_where_it_was_said() {
 /// Some shared library that every system has.
 fn a_library_without_the_interface() -> PathBuf {
     PathBuf::from(if cfg!(target_os = "macos") { "libz.dylib" } else { "libc.so.6" })
+}
+
+/// A library that says of itself to be version 1.16.3, or nothing where there is no C compiler.
+fn an_old_library(folder: &Path) -> Option<PathBuf> {
+    let (source, library) = (folder.join("old.c"), folder.join("libonnxruntime.so.1.16.3"));
+    let code = r#"
+        static const char *version(void) { return "1.16.3"; }
+        static const struct { const void *api; const char *(*version)(void); } base = { 0, version };
+        const void *OrtGetApiBase(void) { return &base; }
+    "#;
+    fs::write(&source, code).unwrap();
+    let compiler = Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&library, &source]).status();
+    match compiler {
+        Ok(status) if status.success() => Some(library),
+        _ => {
+            println!("skipped the version check: no C compiler");
+            None
+        }
+    }
 }
