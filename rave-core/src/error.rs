@@ -33,6 +33,14 @@ macro_rules! codes {
 }
 
 codes! {
+    DriverMissing = 101, "driver-missing", "The NVIDIA driver is not installed or its library cannot be loaded.";
+    DeviceMissing = 102, "device-missing", "The NVIDIA driver finds no GPU.";
+    DriverTooOld = 103, "driver-too-old", "The NVIDIA driver is older than the GPU kernels need.";
+    CudaFailed = 104, "cuda-failed", "A call of the CUDA driver failed.";
+    KernelLoadFailed = 105, "kernel-load-failed", "The GPU kernels could not be loaded.";
+    DeviceOrdinal = 106, "device-ordinal", "There is no GPU of the wanted number.";
+    DeviceTooOld = 107, "device-too-old", "The GPU is older than the GPU kernels need.";
+
     RuntimeMissing = 201, "onnx-runtime-missing", "The ONNX Runtime library was not found or could not be loaded.";
     RuntimeVersion = 202, "onnx-runtime-version", "The ONNX Runtime library has a version that cannot be used.";
     ModelMissing = 210, "model-missing", "The model file does not exist or cannot be read.";
@@ -82,6 +90,8 @@ codes! {
     MemoryEstimate = 701, "memory-estimate", "The job would need more memory than there is.";
     OutOfMemory = 702, "out-of-memory", "An allocation failed.";
     DiskFull = 703, "disk-full", "The device that the output is written to is full.";
+    VramLimit = 704, "vram-limit", "The job would need more GPU memory than it may use.";
+    VramExhausted = 705, "vram-exhausted", "The GPU has no memory left.";
 }
 
 impl Code {
