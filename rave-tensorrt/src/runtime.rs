@@ -1,6 +1,8 @@
 use std::env;
+use std::error::Error as _;
 use std::ffi::CStr;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -110,20 +112,19 @@ fn first_usable(places: &[PathBuf]) -> Result<Runtime, Error> {
     let mut tried = Vec::new();
     let mut too_old = None;
     for place in places {
-        match libraries_at(place) {
-            Err(reason) => tried.push(Attempt { place: place.clone(), reason }),
-            Ok(paths) => {
-                for path in paths {
-                    match load(&path) {
-                        Ok(runtime) => return Ok(runtime),
-                        Err(error @ Error::RuntimeVersion { .. }) => {
-                            tried.push(Attempt { place: path, reason: error.to_string() });
-                            too_old.get_or_insert(error);
-                        }
-                        Err(Error::RuntimeMissing { tried: failed }) => tried.extend(failed),
-                        Err(other) => return Err(other),
-                    }
+        let paths = libraries_at(place).unwrap_or_else(|reason| {
+            tried.push(Attempt { place: place.clone(), reason });
+            Vec::new()
+        });
+        for path in paths {
+            match load(&path) {
+                Ok(runtime) => return Ok(runtime),
+                Err(Error::RuntimeMissing { tried: failed }) => tried.extend(failed),
+                Err(error @ Error::RuntimeVersion { .. }) => {
+                    tried.push(Attempt { place: path, reason: error.to_string() });
+                    too_old.get_or_insert(error);
                 }
+                Err(other) => return Err(other),
             }
         }
     }
@@ -136,21 +137,24 @@ fn libraries_at(place: &Path) -> Result<Vec<PathBuf>, String> {
     if is_system_name {
         return Ok(vec![place.to_path_buf()]);
     }
-    if place.is_dir() {
-        let mut found: Vec<_> = fs::read_dir(place)
-            .map_err(|error| error.to_string())?
-            .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-            .filter(|path| is_library(path))
-            .collect();
-        // Newer versions sort behind older ones.
-        found.sort_unstable_by(|a, b| b.cmp(a));
-        return if found.is_empty() { Err("holds no ONNX Runtime library".into()) } else { Ok(found) };
-    }
-    match fs::metadata(place) {
-        Ok(_) => std::path::absolute(place).map(|path| vec![path]).map_err(|error| error.to_string()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err("does not exist".into()),
+    let place = std::path::absolute(place).map_err(|error| error.to_string())?;
+    match fs::metadata(&place) {
+        Ok(metadata) if metadata.is_dir() => libraries_in(&place),
+        Ok(_) => Ok(vec![place]),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err("does not exist".into()),
         Err(error) => Err(error.to_string()),
     }
+}
+
+fn libraries_in(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let mut found: Vec<_> = fs::read_dir(folder)
+        .map_err(|error| error.to_string())?
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| is_library(path))
+        .collect();
+    // Of several, newer versions first.
+    found.sort_unstable_by(|a, b| b.cmp(a));
+    if found.is_empty() { Err("holds no ONNX Runtime library".into()) } else { Ok(found) }
 }
 
 fn is_library(path: &Path) -> bool {
@@ -173,7 +177,7 @@ fn load(path: &Path) -> Result<Runtime, Error> {
         .build()
         .map_err(Error::RuntimeFailed)?;
     environment.set_log_level(LogLevel::Warning);
-    let version = version_of(path).unwrap_or_else(|| "of unknown version".into());
+    let version = version_of(path).unwrap_or_else(|| "unknown".into());
     Ok(Runtime { environment, path: path.into(), version: version.into() })
 }
 
@@ -182,7 +186,11 @@ fn refusal(path: &Path, error: LoadDynamicError) -> Error {
         LoadDynamicError::BadVersion { version_str, path } => {
             return Error::RuntimeVersion { path, version: version_str, needed: ort::MINOR_VERSION };
         }
-        LoadDynamicError::Dlopen { error, .. } => error.to_string(),
+        // The loader's words are behind the error, not in it.
+        LoadDynamicError::Dlopen { error, path } => {
+            let reason = error.source().unwrap_or(&error).to_string();
+            reason.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&reason).to_owned()
+        }
         LoadDynamicError::MissingApi { .. } => "is not ONNX Runtime: it has no OrtGetApiBase".into(),
         other => other.to_string(),
     };
