@@ -20,9 +20,13 @@ pub(crate) struct Network {
 }
 
 impl Network {
+    /// # Errors
+    /// If the session has not one input and one output.
     pub(crate) fn new(session: Session) -> Result<Self, ort::Error> {
-        let input = CString::new(session.inputs()[0].name())?;
-        let output = CString::new(session.outputs()[0].name())?;
+        let ([input], [output]) = (session.inputs(), session.outputs()) else {
+            return Err(ort::Error::new("the model has not one input and one output"));
+        };
+        let (input, output) = (CString::new(input.name())?, CString::new(output.name())?);
         Ok(Self { session, input, output })
     }
 

@@ -156,19 +156,19 @@ const MULTIPLES: [u32; 11] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64];
 /// Finds the size multiple and the scale by running the network.
 fn prove(mut info: ModelInfo, network: &mut Network) -> Result<ModelInfo, Refusal> {
     let multiples = if info.size.is_some() { &MULTIPLES[..1] } else { &MULTIPLES[..] };
-    let mut refusal = None;
+    let mut first_refusal = None;
     for &multiple in multiples {
         let size = info.size.unwrap_or_else(|| probe_size(multiple));
         match scale_at(&info, network, size) {
-            Ok(Ok(scale)) => {
+            Ok(scale) => {
                 (info.multiple, info.scale) = (multiple, scale);
                 return Ok(info);
             }
-            Ok(Err(this)) => refusal = refusal.or(Some(this)),
-            Err(definite) => return Err(definite),
+            Err(Failure::OfModel(refusal)) => return Err(refusal),
+            Err(Failure::OfSize(refusal)) => first_refusal = first_refusal.or(Some(refusal)),
         }
     }
-    Err(refusal.unwrap_or_else(|| "it was not run".to_owned().into()))
+    Err(first_refusal.unwrap_or_else(|| "it was not run".to_owned().into()))
 }
 
 /// A size with sides that are odd multiples of `multiple`, different, and from about 32 pixels.
@@ -177,35 +177,45 @@ const fn probe_size(multiple: u32) -> (u32, u32) {
     ((factor + 2) * multiple, factor * multiple)
 }
 
-/// The scale for one size. The inner result is an error that another size may not have.
-fn scale_at(
+enum Failure {
+    /// Another size may do.
+    OfSize(Refusal),
+    /// No size will do.
+    OfModel(Refusal),
+}
+
+fn scale_at(info: &ModelInfo, network: &mut Network, (width, height): (u32, u32)) -> Result<u32, Failure> {
+    let output = output_shape(info, network, (width, height)).map_err(|error| {
+        let reason = format!("it cannot be run on {width}x{height} pixels");
+        Failure::OfSize(Refusal { reason, source: Some(error) })
+    })?;
+    let (out_width, out_height) = output_size(info, &output).map_err(Failure::OfModel)?;
+    let (width, height) = (i64::from(width), i64::from(height));
+    let is_whole =
+        out_width >= width && out_width % width == 0 && out_height >= height && out_height % height == 0;
+    match (out_width / width, out_height / height) {
+        _ if !is_whole => Err(Failure::OfSize(not_whole((width, height), (out_width, out_height)))),
+        (x, y) if x != y => Err(Failure::OfModel(format!("it scales width by {x} and height by {y}").into())),
+        (scale @ 1..=4, _) => Ok(scale as u32),
+        (scale, _) => Err(Failure::OfModel(format!("it scales by {scale}, at most 4 is supported").into())),
+    }
+}
+
+fn not_whole(input: (i64, i64), output: (i64, i64)) -> Refusal {
+    format!("it makes {}x{} pixels of {}x{}: not a whole multiple", output.0, output.1, input.0, input.1)
+        .into()
+}
+
+/// The shape that comes out for grey pixels.
+fn output_shape(
     info: &ModelInfo,
     network: &mut Network,
     (width, height): (u32, u32),
-) -> Result<Result<u32, Refusal>, Refusal> {
+) -> ort::Result<Vec<i64>> {
     let shape = info.shape((width as usize, height as usize));
-    let result = match info.sample {
+    match info.sample {
         Sample::F16 => network.output_shape(shape, &vec![f16::from_f32_const(0.5); elements(shape)]),
         _ => network.output_shape(shape, &vec![0.5f32; elements(shape)]),
-    };
-    let output = match result {
-        Ok(output) => output,
-        Err(error) => {
-            let reason = format!("it cannot be run on {width}x{height} pixels");
-            return Ok(Err(Refusal { reason, source: Some(error) }));
-        }
-    };
-    let (out_width, out_height) = output_size(info, &output)?;
-    let (x, y) = (out_width / i64::from(width), out_height / i64::from(height));
-    let is_exact = x * i64::from(width) == out_width && y * i64::from(height) == out_height;
-    match (x, y) {
-        _ if !is_exact || x == 0 || y == 0 => Ok(Err(format!(
-            "it makes {out_width}x{out_height} pixels of {width}x{height}: not a whole multiple"
-        )
-        .into())),
-        (x, y) if x != y => Err(format!("it scales width by {x} and height by {y}").into()),
-        (1..=4, _) => Ok(Ok(x as u32)),
-        _ => Err(format!("it scales by {x}, at most 4 is supported").into()),
     }
 }
 

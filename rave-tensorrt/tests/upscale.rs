@@ -157,7 +157,7 @@ fn luma_goes_through_the_network_and_chroma_keeps_its_siting() {
             for siting in [Siting::Left, Siting::Center, Siting::TopLeft] {
                 let format = PixelFormat::Yuv { chroma, sample, packing: Packing::Planar };
                 let color = ColorSpec { siting, ..ColorSpec::BT709 };
-                let input = VideoInfo { color, ..video(format, 36, 26) };
+                let input = VideoInfo { color, ..video(format, 36, 34) };
                 let mut upscaler = upscaler(load(model).unwrap(), &input, Tile::Off);
                 let output = run(&mut upscaler, ramp(&input)).unwrap();
                 assert_eq!(output.layout().format(), format);
