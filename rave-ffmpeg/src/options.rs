@@ -1,0 +1,234 @@
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::str::FromStr;
+
+use rave_core::{PixelFormat, Rational};
+
+/// How an input is opened.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DemuxerOptions {
+    /// Index of the video stream; the best one if `None`.
+    pub stream: Option<usize>,
+    /// Frames per second of a stream without timestamps (raw H.264, H.265, video samples). An error for others.
+    pub frame_rate: Option<Rational>,
+    /// Treats the input as raw video samples.
+    pub raw: Option<RawVideo>,
+}
+
+/// The shape of raw video samples, which say nothing about themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawVideo {
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// Pixel format.
+    pub format: PixelFormat,
+}
+
+/// What to do about damaged packets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Corruption {
+    /// Conceal and count it.
+    #[default]
+    Conceal,
+    /// Stop with an error.
+    Strict,
+}
+
+/// How a decoder works.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DecoderOptions {
+    /// Threads; as many as there are cores if `None`.
+    pub threads: Option<NonZeroUsize>,
+    /// What to do about damaged packets.
+    pub corruption: Corruption,
+}
+
+/// A video codec that can be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum VideoCodec {
+    /// Rec. ITU-T H.264.
+    H264,
+    /// Rec. ITU-T H.265.
+    Hevc,
+    /// AV1.
+    Av1,
+    /// FFV1, lossless.
+    Ffv1,
+    /// VP9.
+    Vp9,
+}
+
+impl VideoCodec {
+    /// Every codec.
+    pub const ALL: [Self; 5] = [Self::H264, Self::Hevc, Self::Av1, Self::Ffv1, Self::Vp9];
+
+    /// FFmpeg's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::H264 => "h264",
+            Self::Hevc => "hevc",
+            Self::Av1 => "av1",
+            Self::Ffv1 => "ffv1",
+            Self::Vp9 => "vp9",
+        }
+    }
+
+    /// FFmpeg's names of the encoders for it, the preferred one first.
+    pub const fn encoders(self) -> &'static [&'static str] {
+        match self {
+            Self::H264 => &["libx264"],
+            Self::Hevc => &["libx265"],
+            Self::Av1 => &["libsvtav1", "libaom-av1"],
+            Self::Ffv1 => &["ffv1"],
+            Self::Vp9 => &["libvpx-vp9"],
+        }
+    }
+}
+
+impl fmt::Display for VideoCodec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The text names no codec that can be written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} names no codec: use one of h264, hevc, av1, ffv1, vp9")]
+pub struct UnknownCodec(String);
+
+impl FromStr for VideoCodec {
+    type Err = UnknownCodec;
+
+    /// FFmpeg's name, or `h265`, `avc`.
+    fn from_str(name: &str) -> Result<Self, UnknownCodec> {
+        let lower = name.to_ascii_lowercase();
+        match lower.as_str() {
+            "h265" => Ok(Self::Hevc),
+            "avc" => Ok(Self::H264),
+            _ => Self::ALL
+                .into_iter()
+                .find(|codec| codec.name() == lower)
+                .ok_or_else(|| UnknownCodec(name.to_owned())),
+        }
+    }
+}
+
+/// What decides between size and quality.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Quality {
+    /// What suits the encoder: crf 18 for libx264, 20 for libx265, 30 for libsvtav1 and the other AV1 and VP9
+    /// encoders; FFV1 is lossless.
+    #[default]
+    Default,
+    /// Constant quality on the encoder's own scale: lower is better.
+    Crf(f32),
+    /// Average bit rate.
+    Bitrate {
+        /// In 1000 bits per second.
+        kilobits_per_second: u32,
+    },
+    /// Every sample as it is.
+    Lossless,
+}
+
+/// How video is encoded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EncoderOptions {
+    /// The codec.
+    pub codec: VideoCodec,
+    /// FFmpeg's name of the encoder, such as `libx265`; the first of [`VideoCodec::encoders`] that is there if
+    /// `None`.
+    pub encoder: Option<String>,
+    /// Size against quality.
+    pub quality: Quality,
+    /// The encoder's preset; `medium` for libx264 and libx265 and 8 for libsvtav1 if `None`.
+    pub preset: Option<String>,
+    /// The most frames from one key frame to the next.
+    pub gop: Option<u32>,
+    /// The most B-frames in a row.
+    pub bframes: Option<u32>,
+    /// Threads; the encoder's own choice if `None`.
+    pub threads: Option<NonZeroUsize>,
+    /// The pixel format to encode; the nearest to the source's if `None`.
+    pub pixel_format: Option<PixelFormat>,
+}
+
+impl EncoderOptions {
+    /// Everything by default but the codec.
+    pub const fn new(codec: VideoCodec) -> Self {
+        Self {
+            codec,
+            encoder: None,
+            quality: Quality::Default,
+            preset: None,
+            gop: None,
+            bframes: None,
+            threads: None,
+            pixel_format: None,
+        }
+    }
+}
+
+/// What to do about a stream that the container cannot hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Incompatible {
+    /// Refuse before work starts.
+    #[default]
+    Refuse,
+    /// Leave it out and say so.
+    Drop,
+}
+
+/// Whether a kind of thing is taken over from the source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Selection {
+    /// Take it over.
+    #[default]
+    Keep,
+    /// Leave it out.
+    Omit,
+}
+
+/// What is taken over from the source besides the video that was worked on; everything by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CopyOptions {
+    /// Other video streams, and covers.
+    pub video: Selection,
+    /// Audio streams.
+    pub audio: Selection,
+    /// Subtitle streams.
+    pub subtitles: Selection,
+    /// Data streams.
+    pub data: Selection,
+    /// Attachments.
+    pub attachments: Selection,
+    /// Chapters.
+    pub chapters: Selection,
+    /// Metadata of the file and of its streams.
+    pub metadata: Selection,
+}
+
+/// How a container is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MuxerOptions {
+    /// What to do about a stream that the container cannot hold.
+    pub incompatible: Incompatible,
+    /// What is taken over from the source.
+    pub copy: CopyOptions,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codec_names_round_trip() {
+        for codec in VideoCodec::ALL {
+            assert_eq!(codec.to_string().parse(), Ok(codec));
+        }
+        assert_eq!("H265".parse(), Ok(VideoCodec::Hevc));
+        assert!("mpeg2".parse::<VideoCodec>().is_err());
+    }
+}

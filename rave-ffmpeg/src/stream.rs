@@ -1,0 +1,168 @@
+use std::sync::Arc;
+
+use rave_core::{
+    ColorSpec, Layout, Matrix, PixelFormat, Primaries, Range, Rational, Siting, Timestamp, Transfer,
+    VideoInfo,
+};
+
+use crate::demuxer::frame_rate;
+use crate::sys::{AvFrame, Parameters, PixelDescriptor, SideData, StreamRef};
+use crate::{Error, Input, describe, format};
+
+/// A video stream and everything that a decoder needs to know of it. Cheap to clone.
+#[derive(Clone)]
+pub struct VideoStream {
+    pub(crate) shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) input: Input,
+    pub(crate) index: usize,
+    pub(crate) parameters: Parameters,
+    pub(crate) info: VideoInfo,
+    pub(crate) codec_name: String,
+    /// Number of the pixel format that the decoder gives.
+    pub(crate) source_format: i32,
+    pub(crate) source_format_name: String,
+    pub(crate) estimated_frames: Option<u64>,
+    pub(crate) start: Option<Timestamp>,
+    pub(crate) duration: Option<Timestamp>,
+    /// The rate by which missing timestamps are reconstructed.
+    pub(crate) pace: Rational,
+    /// Whether every timestamp has to be reconstructed: the container has none.
+    pub(crate) is_untimed: bool,
+    pub(crate) notices: Vec<String>,
+}
+
+impl VideoStream {
+    /// Number of the stream in its container, from 0.
+    pub fn index(&self) -> usize {
+        self.shared.index
+    }
+
+    /// What is true of every decoded frame. The colour is as tagged: nothing is assumed where the stream does not say.
+    pub fn info(&self) -> &VideoInfo {
+        &self.shared.info
+    }
+
+    /// FFmpeg's name of the codec.
+    pub fn codec_name(&self) -> &str {
+        &self.shared.codec_name
+    }
+
+    /// FFmpeg's name of the pixel format that the codec gives, before it is repacked into that of [`info`](Self::info).
+    pub fn source_pixel_format(&self) -> &str {
+        &self.shared.source_format_name
+    }
+
+    /// How many frames there are, as the header says or duration and rate give.
+    pub fn estimated_frames(&self) -> Option<u64> {
+        self.shared.estimated_frames
+    }
+
+    /// When the stream starts, as the header says.
+    pub fn start(&self) -> Option<Timestamp> {
+        self.shared.start
+    }
+
+    /// How long the stream is, as the header says.
+    pub fn duration(&self) -> Option<Timestamp> {
+        self.shared.duration
+    }
+
+    /// What decoding changes besides the coding: a repacked format, alpha left out.
+    pub fn notices(&self) -> &[String] {
+        &self.shared.notices
+    }
+}
+
+impl std::fmt::Debug for VideoStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "VideoStream({} of {}: {})", self.index(), self.shared.input, self.codec_name())
+    }
+}
+
+/// The pixel format of a decoded frame.
+pub(crate) fn source_format(input: &Input, frame: &AvFrame) -> Result<PixelDescriptor, Error> {
+    PixelDescriptor::from_number(frame.format())
+        .ok_or_else(|| input.not_media("its decoder gives an unknown pixel format"))
+}
+
+/// What is true of every frame, told by the first one and, where that says nothing, by the container; and notices.
+pub(crate) fn video_info(
+    input: &Input,
+    stream: StreamRef<'_>,
+    frame: &AvFrame,
+    wanted_rate: Option<Rational>,
+) -> Result<(VideoInfo, Vec<String>), Error> {
+    let source = source_format(input, frame)?;
+    let Some(format) = format::nearest(source) else {
+        let format = source.name();
+        return Err(rave_core::Error::Format { format, action: "unpacked into planes" }.into());
+    };
+    Layout::packed(format, frame.width(), frame.height())?;
+    let side_data = |kind| frame.side_data(kind).or_else(|| stream.side_data(kind));
+    let container = stream.side_data(SideData::DisplayMatrix);
+    let info = VideoInfo {
+        format,
+        width: frame.width(),
+        height: frame.height(),
+        color: color(stream, frame, source),
+        sample_aspect_ratio: stream.sample_aspect_ratio().or_else(|| frame.sample_aspect_ratio()),
+        frame_rate: wanted_rate.or_else(|| frame_rate(stream)),
+        time_base: stream.time_base(),
+        display_matrix: container
+            .or_else(|| frame.side_data(SideData::DisplayMatrix))
+            .and_then(describe::display_matrix),
+        mastering_display: side_data(SideData::MasteringDisplay).and_then(describe::mastering_display),
+        content_light: side_data(SideData::ContentLight).and_then(describe::content_light),
+    };
+    Ok((info, notices(source, format)))
+}
+
+fn notices(source: PixelDescriptor, format: PixelFormat) -> Vec<String> {
+    let mut notices = Vec::new();
+    if source.has_alpha() {
+        notices.push(format!("the alpha channel of {} is left out", source.name()));
+    }
+    if format::native(&source.name()).is_none() {
+        notices.push(format!("pixel format {} is repacked into {format}", source.name()));
+    }
+    notices
+}
+
+fn color(stream: StreamRef<'_>, frame: &AvFrame, source: PixelDescriptor) -> ColorSpec {
+    let parameters = stream.parameters();
+    let mut color = merge(frame.color(), parameters.color());
+    let name = source.name();
+    if name.starts_with("yuvj") || name.starts_with("mono") {
+        color.range = Range::Full;
+    }
+    if source.is_rgb() {
+        color.matrix = Matrix::Identity;
+        color.range = Range::Full;
+    } else if parameters.codec().as_deref() == Some("mjpeg") {
+        color = merge(color, JPEG);
+    }
+    color
+}
+
+/// What JFIF, section "Color space", says; its components have no other tags.
+const JPEG: ColorSpec = ColorSpec {
+    matrix: Matrix::Bt470bg,
+    primaries: Primaries::Unspecified,
+    transfer: Transfer::Unspecified,
+    range: Range::Full,
+    siting: Siting::Center,
+};
+
+/// `first`, and `second` for what it does not say.
+fn merge(first: ColorSpec, second: ColorSpec) -> ColorSpec {
+    ColorSpec {
+        matrix: if first.matrix.is_unspecified() { second.matrix } else { first.matrix },
+        primaries: if first.primaries.is_unspecified() { second.primaries } else { first.primaries },
+        transfer: if first.transfer.is_unspecified() { second.transfer } else { first.transfer },
+        range: if first.range == Range::Unspecified { second.range } else { first.range },
+        siting: if first.siting == Siting::Unspecified { second.siting } else { first.siting },
+    }
+}
