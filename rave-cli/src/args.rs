@@ -2,6 +2,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use rave_ffmpeg::VideoCodec;
 
 /// Upscale video with a neural network.
 ///
@@ -48,9 +49,9 @@ pub struct UpscaleArgs {
     #[arg(long, value_name = "SIZE", default_value = "auto", value_parser = parse_tile, help_heading = "Model")]
     pub tile: TileArg,
 
-    /// Video codec [default: the container's usual one]
-    #[arg(long, value_name = "CODEC", value_parser = ["h264", "hevc", "av1", "ffv1"], help_heading = "Encoding")]
-    pub codec: Option<String>,
+    /// Video codec: h264, hevc, av1, ffv1 or vp9 [default: the container's usual one]
+    #[arg(long, value_name = "CODEC", help_heading = "Encoding")]
+    pub codec: Option<VideoCodec>,
     /// Encoder by FFmpeg's name, such as libx265 [default: the codec's usual one]
     #[arg(long, value_name = "NAME", help_heading = "Encoding")]
     pub encoder: Option<String>,

@@ -60,7 +60,7 @@ pub fn report(report: &UpscaleReport) -> Value {
             "corrupt_packets": decoding.corrupt_packets,
             "concealed_frames": decoding.concealed_frames,
             "reconstructed_timestamps": decoding.reconstructed_timestamps,
-            "discarded_frames": decoding.discarded_frames,
+            "discarded_by_edit_list": decoding.discarded_by_edit_list,
             "resized_frames": decoding.resized_frames,
         },
         "bytes": report.muxing.bytes,
@@ -136,7 +136,7 @@ pub fn media(media: &MediaInfo) -> Value {
         "chapters": media.chapters.iter().map(|chapter| json!({
             "start_seconds": chapter.start.seconds(),
             "end_seconds": chapter.end.seconds(),
-            "metadata": pairs(&chapter.metadata),
+            "title": chapter.title,
         })).collect::<Vec<_>>(),
         "metadata": pairs(&media.metadata),
     })

@@ -73,8 +73,6 @@ fn video_details(video: &VideoDescription) -> Vec<String> {
     parts.extend(video.average_frame_rate.map(|rate| format!("{:.3} fps", rate.to_f64())));
     let color = video.color;
     parts.push(format!("{}/{}/{}/{}", color.matrix, color.primaries, color.transfer, color.range));
-    if video.rotation_degrees != 0 {
-        parts.push(format!("rotated {} degrees", video.rotation_degrees));
-    }
+    parts.extend(video.rotation_degrees.map(|degrees| format!("rotated {degrees} degrees")));
     parts
 }

@@ -2,7 +2,9 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use rave_core::{BoxError, Rational};
-use rave_ffmpeg::{Corruption, DemuxerOptions, EncoderOptions, Incompatible, Input, MuxerOptions, Quality};
+use rave_ffmpeg::{
+    Corruption, DemuxerOptions, EncoderOptions, Incompatible, Input, MuxerOptions, Quality, VideoCodec,
+};
 use rave_pipeline::{
     Control, Error, Existing, Queues, UpscaleJob, UpscaleOptions, UpscalePlan, UpscaleReport,
 };
@@ -17,13 +19,12 @@ pub fn run(args: &UpscaleArgs) -> Result<u8, BoxError> {
     let options = options(args)?;
     let runtime = Runtime::load(args.ort_lib.as_deref(), &environment_library())?;
     let job = UpscaleJob::open(&runtime, &input(&args.input), &args.output, &options)?;
-    let control = Control::new();
-    let stop = signals::watch(&control).map_err(Error::Thread)?;
+    let stop = signals::watch(&job.control()).map_err(Error::Thread)?;
     if !args.reporting.quiet {
         announce(job.plan());
     }
     let mut display = Display::new(&args.reporting);
-    let result = job.run(&control, |progress| display.update(progress));
+    let result = job.run(|progress| display.update(progress));
     display.end();
     match (result, stop.exit_status()) {
         (Ok(report), status) => {
@@ -54,7 +55,7 @@ fn options(args: &UpscaleArgs) -> Result<UpscaleOptions, BoxError> {
         tile: tile(args.tile),
         demuxer: DemuxerOptions { stream: args.stream, frame_rate: frame_rate(args)?, ..Default::default() },
         corruption: if args.strict { Corruption::Strict } else { Corruption::Conceal },
-        codec: args.codec.as_deref().map(str::parse).transpose()?,
+        codec: args.codec,
         encoder: encoder(args),
         muxer: MuxerOptions {
             incompatible: if args.drop_incompatible { Incompatible::Drop } else { Incompatible::Refuse },
@@ -104,7 +105,7 @@ fn encoder(args: &UpscaleArgs) -> EncoderOptions {
         preset: args.preset.clone(),
         gop: args.gop.map(|gop| gop.get()),
         bframes: args.bframes,
-        ..Default::default()
+        ..EncoderOptions::new(VideoCodec::H264)
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rave_core::BoxError;
 use rave_ffmpeg::Input;
-use rave_pipeline::{Control, UpscaleJob, UpscaleOptions};
+use rave_pipeline::{UpscaleJob, UpscaleOptions};
 use rave_tensorrt::Runtime;
 
 fn main() -> Result<(), BoxError> {
@@ -16,7 +16,7 @@ fn main() -> Result<(), BoxError> {
     let runtime = Runtime::load(None, &[])?;
     let input = Input::File(input.into());
     let job = UpscaleJob::open(&runtime, &input, Path::new(&output), &UpscaleOptions::default())?;
-    let report = job.run(&Control::new(), |progress| eprintln!("{} frames", progress.frames))?;
+    let report = job.run(|progress| eprintln!("{} frames", progress.frames))?;
     println!("{} frames in {:?}", report.check.frames, report.stages.elapsed);
     Ok(())
 }

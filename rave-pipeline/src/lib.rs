@@ -15,12 +15,12 @@
 //! ```no_run
 //! # #[cfg(feature = "upscale")] fn main() -> Result<(), rave_core::BoxError> {
 //! use std::path::Path;
-//! use rave_pipeline::{Control, UpscaleJob, UpscaleOptions};
+//! use rave_pipeline::{UpscaleJob, UpscaleOptions};
 //!
 //! let runtime = rave_tensorrt::Runtime::load(None, &[])?;
 //! let input = rave_ffmpeg::Input::File("clip.mp4".into());
 //! let job = UpscaleJob::open(&runtime, &input, Path::new("clip-2x.mp4"), &UpscaleOptions::default())?;
-//! let report = job.run(&Control::new(), |progress| eprintln!("{} frames", progress.frames))?;
+//! let report = job.run(|progress| eprintln!("{} frames", progress.frames))?;
 //! println!("{} frames, limited by {:?}", report.check.frames, report.stages.bottleneck());
 //! # Ok(()) }
 //! # #[cfg(not(feature = "upscale"))] fn main() {}

@@ -112,7 +112,7 @@ pub(super) fn check_output(path: &Path, expected: &Expected<'_>) -> Result<Check
     let mismatch = |mismatch| Error::Mismatch { path: path.to_path_buf(), mismatch };
     let media = rave_ffmpeg::probe(&Input::File(path.to_path_buf())).map_err(unreadable)?;
     let (index, video) = find_video(&media, expected).map_err(mismatch)?;
-    let found = rave_ffmpeg::read_video_timestamps(path, index).map_err(unreadable)?;
+    let found = rave_ffmpeg::read_video_timestamps(path, Some(index)).map_err(unreadable)?;
     let shift = compare_timestamps(expected, &found).map_err(mismatch)?;
     compare_picture(expected, video).map_err(mismatch)?;
     compare_streams(expected.streams, &media.streams).map_err(mismatch)?;

@@ -64,6 +64,7 @@ pub struct UpscaleJob {
     has_timestamps: bool,
     timestamps: Timestamps,
     decoding: DecodeReportHandle,
+    control: Control,
 }
 
 impl UpscaleJob {
@@ -95,7 +96,12 @@ impl UpscaleJob {
         let (timestamps, decoding) = (Timestamps::default(), line.decoder.report());
         let chain = line.chain(demuxer, muxer, Timestamps::clone(&timestamps), options.queues);
         let has_timestamps = container.has_timestamps();
-        Ok(Self { plan, chain, output: file, has_timestamps, timestamps, decoding })
+        Ok(Self { plan, chain, output: file, has_timestamps, timestamps, decoding, control: Control::new() })
+    }
+
+    /// Stops the job while it runs, from any thread.
+    pub fn control(&self) -> Control {
+        self.control.clone()
     }
 
     /// What the job is going to do.
@@ -110,9 +116,9 @@ impl UpscaleJob {
     /// # Errors
     /// The first failure of any stage; nothing is left then. [`Error::Mismatch`] if the output is not what it has to
     /// be: it then keeps its temporary name, which the error tells. [`Error::Abandoned`] after [`Control::abandon`].
-    pub fn run(self, control: &Control, mut progress: impl FnMut(&Progress)) -> Result<UpscaleReport, Error> {
+    pub fn run(self, mut progress: impl FnMut(&Progress)) -> Result<UpscaleReport, Error> {
         let mut meter = ProgressMeter::new(self.plan.estimated_frames);
-        let (muxing, stages) = self.chain.run(control, |report| progress(&meter.update(report)))?;
+        let (muxing, stages) = self.chain.run(&self.control, |report| progress(&meter.update(report)))?;
         let expected = Expected {
             timestamps: &self.timestamps.lock(),
             width: self.plan.output.width,
@@ -132,11 +138,11 @@ impl UpscaleJob {
         Ok(UpscaleReport {
             plan: self.plan,
             output: self.output.publish()?,
-            decoding: self.decoding.read(),
+            decoding: self.decoding.get(),
             muxing,
             check,
             stages,
-            is_cut_short: control.is_finishing(),
+            is_cut_short: self.control.is_finishing(),
         })
     }
 }
@@ -164,7 +170,7 @@ impl Line {
         let decoder_options = DecoderOptions { threads: None, corruption: options.corruption };
         let decoder = SoftwareDecoder::new(demuxer.video(), &decoder_options).map_err(Error::leaf)?;
         let (source, mut notices) = resolved(decoder.info());
-        notices.extend(decoder.notices());
+        notices.extend_from_slice(demuxer.video().notices());
         let encoder_options = encoder_options(options, container);
         let (encoder_format, changes) =
             SoftwareEncoder::pixel_format(&source, &encoder_options).map_err(Error::leaf)?;

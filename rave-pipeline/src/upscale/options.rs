@@ -6,7 +6,7 @@ use rave_tensorrt::{ModelSource, Tile};
 use super::Existing;
 
 /// Everything about a job but its two files. The default is what the command line does without flags.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct UpscaleOptions {
     /// The network; `None` for the built-in default.
     pub model: Option<ModelSource>,
@@ -28,6 +28,23 @@ pub struct UpscaleOptions {
     pub existing: Existing,
     /// Lengths of the queues between the stages.
     pub queues: Queues,
+}
+
+impl Default for UpscaleOptions {
+    fn default() -> Self {
+        Self {
+            model: None,
+            threads: None,
+            tile: Tile::default(),
+            demuxer: DemuxerOptions::default(),
+            corruption: Corruption::default(),
+            codec: None,
+            encoder: EncoderOptions::new(VideoCodec::H264),
+            muxer: MuxerOptions::default(),
+            existing: Existing::default(),
+            queues: Queues::default(),
+        }
+    }
 }
 
 /// Lengths of the queues between the stages, in items. They bound the memory, together with the frame size.
