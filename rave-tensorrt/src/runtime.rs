@@ -30,7 +30,7 @@ impl Runtime {
     ///
     /// 1. the places in `further`, in order;
     /// 2. the folder of the executable;
-    /// 3. `target/onnxruntime` in each folder above the executable, so that `cargo run` finds what the project's
+    /// 3. `onnxruntime` in the folders above the executable, four at most, so that `cargo run` finds what the project's
     ///    set-up put there;
     /// 4. the places of the system's loader.
     ///
@@ -102,7 +102,8 @@ fn default_places() -> Vec<PathBuf> {
     if let Ok(executable) = env::current_exe() {
         let folders = executable.ancestors().skip(1);
         places.extend(folders.clone().take(1).map(Path::to_path_buf));
-        places.extend(folders.map(|folder| folder.join("target").join("onnxruntime")));
+        // From target/TRIPLE/release/examples up to target.
+        places.extend(folders.take(4).map(|folder| folder.join("onnxruntime")));
     }
     places.extend(SYSTEM_NAMES.iter().map(PathBuf::from));
     places

@@ -187,7 +187,7 @@ impl Line {
         let output = last(&from_model, &model_output);
         let stops = Stops {
             source: &source,
-            model: &model_info,
+            model_bytes: upscaler.memory_estimate(),
             model_input: &model_input,
             model_output: &model_output,
             encoder: &output,

@@ -1,5 +1,4 @@
 use rave_core::{Layout, VideoInfo};
-use rave_tensorrt::{ModelInfo, memory_estimate};
 
 use super::Queues;
 use crate::Error;
@@ -10,7 +9,8 @@ const ENCODER_FRAMES: u64 = 64;
 /// Formats and sizes along the chain.
 pub(super) struct Stops<'a> {
     pub(super) source: &'a VideoInfo,
-    pub(super) model: &'a ModelInfo,
+    /// What the model itself takes, in bytes.
+    pub(super) model_bytes: u64,
     pub(super) model_input: &'a VideoInfo,
     pub(super) model_output: &'a VideoInfo,
     pub(super) encoder: &'a VideoInfo,
@@ -36,7 +36,7 @@ fn needed_bytes(stops: &Stops<'_>, queues: Queues) -> Result<u64, Error> {
         (stops.model_output, held(queues.upscaled)),
         (stops.encoder, held(queues.upscaled) + ENCODER_FRAMES),
     ];
-    let mut total = memory_estimate(stops.model, stops.source.width, stops.source.height);
+    let mut total = stops.model_bytes;
     for (info, count) in frames {
         let frame_bytes =
             Layout::packed(info.format, info.width, info.height).map_err(Error::leaf)?.size_bytes();
