@@ -62,6 +62,7 @@ fn test_command(workspace: &Workspace, arguments: &[OsString]) -> Result<Command
         command.arg("--workspace");
     }
     command.args(arguments);
+    workspace.name_runtime(&mut command);
     if let Some(folder) = env::var_os("RAVE_MEDIA") {
         // Tests run in their crate's folder: a relative path would mean another one there.
         let folder = env::current_dir().map_err(|cause| format!("current folder: {cause}"))?.join(folder);

@@ -22,9 +22,7 @@ pub fn task(workspace: &Workspace, _: &[OsString]) -> Result<(), Failure> {
     let files = list_files(&workspace.root)?;
     let mut findings = root::check(&files);
     findings.extend(crates::check(&workspace.packages, &files));
-    for (path, text) in texts(&workspace.root, &files, "rs")? {
-        findings.extend(source::check(&path, &text));
-    }
+    findings.extend(source::check(&texts(&workspace.root, &files, "rs")?));
     let pages = texts(&workspace.root, &files, "md")?;
     findings.extend(links::check(&pages, &files));
     findings.extend(errors::check(&workspace.root)?);

@@ -43,12 +43,12 @@ pub fn run(workspace: &Workspace, filter: &str) -> Result<(), Failure> {
     let media = env::var_os("RAVE_MEDIA").map(PathBuf::from).ok_or_else(|| {
         Failure::Usage("bench media wants RAVE_MEDIA, a folder with clips/ and bad/".into())
     })?;
-    let program = program::build_program(workspace)?;
+    program::build_program(workspace)?;
     let folder = workspace.target.join("bench/media");
     fs::create_dir_all(&folder).on("create", &folder)?;
     let mut cases = Vec::new();
     for (input, container) in inputs(&media, filter)? {
-        let case = Case::run(&program, &folder, &input, container)?;
+        let case = Case::run(workspace, &folder, &input, container)?;
         eprintln!("{:<10} {} -> {container}", case.verdict.name(), input.display());
         cases.push(case);
     }
@@ -88,14 +88,14 @@ struct Case {
 enum Verdict {
     /// Frames and times are those of the source.
     Right,
-    /// Refused with a code.
+    /// Refused, for a reason that lies in the input.
     Refused,
     /// Frames or times are not those of the source.
     Wrong,
     /// Success reported though nothing can be decoded.
     FalseSuccess,
-    /// An error without a code or a sentence.
-    Unexplained,
+    /// Failed without an error that is about the input.
+    Failed,
     Panic,
     Hang,
 }
@@ -107,7 +107,7 @@ impl Verdict {
             Verdict::Refused => "refused",
             Verdict::Wrong => "WRONG",
             Verdict::FalseSuccess => "FALSE OK",
-            Verdict::Unexplained => "UNEXPLAINED",
+            Verdict::Failed => "FAILED",
             Verdict::Panic => "PANIC",
             Verdict::Hang => "HANG",
         }
@@ -119,10 +119,15 @@ impl Verdict {
 }
 
 impl Case {
-    fn run(program: &Path, folder: &Path, input: &Path, container: &'static str) -> Result<Self, Failure> {
+    fn run(
+        workspace: &Workspace,
+        folder: &Path,
+        input: &Path,
+        container: &'static str,
+    ) -> Result<Self, Failure> {
         let output = folder.join(format!("output.{container}"));
         let start = Instant::now();
-        let result = upscale(program, input, &output)?;
+        let result = upscale(workspace, input, &output)?;
         let mut case = Self {
             file: input.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             container,
@@ -166,8 +171,10 @@ impl Case {
                 let is_timed = self.timing.as_ref().is_some_and(Timing::is_right);
                 if is_complete && is_timed { Verdict::Right } else { Verdict::Wrong }
             }
-            (Some(_), _) if self.error.is_some() => Verdict::Refused,
-            (Some(_), _) => Verdict::Unexplained,
+            (Some(_), _) if self.error.as_ref().is_some_and(|(code, _)| is_about_input(*code)) => {
+                Verdict::Refused
+            }
+            (Some(_), _) => Verdict::Failed,
         }
     }
 
@@ -200,28 +207,14 @@ impl Case {
 }
 
 /// `timeout` ends with 124 when the time is over, with 137 when it had to kill.
-fn upscale(program: &Path, input: &Path, output: &Path) -> Result<Output, Failure> {
+fn upscale(workspace: &Workspace, input: &Path, output: &Path) -> Result<Output, Failure> {
+    let program = workspace.release_program();
     let mut command = Command::new("timeout");
-    command
-        .args(["--kill-after=10", TIMEOUT_SECONDS])
-        .arg(program)
-        .arg("-i")
-        .arg(input)
-        .arg("-o")
-        .arg(output);
-    command.args([
-        "-m",
-        MODEL,
-        "-y",
-        "--json",
-        "--progress",
-        "none",
-        "--preset",
-        "ultrafast",
-        "--codec",
-        "h264",
-    ]);
-    command.arg("--drop-incompatible").output().on("start", program)
+    command.args(["--kill-after=10", TIMEOUT_SECONDS]).arg(&program);
+    command.arg("-i").arg(input).arg("-o").arg(output).args(["-m", MODEL, "--preset", "ultrafast"]);
+    command.args(["-y", "--drop-incompatible", "--json", "--progress", "none"]);
+    workspace.name_runtime(&mut command);
+    command.output().on("start", &program)
 }
 
 /// Indices of the upscaled stream.
@@ -236,6 +229,11 @@ fn encoded_streams(report: &[u8]) -> Option<Encoded> {
     let stream = report["streams"].as_array()?.iter().find(|stream| stream["outcome"] == "encoded")?;
     let index = |name: &str| usize::try_from(stream[name].as_u64()?).ok();
     Some(Encoded { source: index("source_index")?, output: index("output_index")? })
+}
+
+/// Whether a code says that the input cannot be upscaled here; others mean that the set-up or the program failed.
+fn is_about_input(code: u64) -> bool {
+    matches!(code, 301..=312 | 331 | 501..=599 | 701)
 }
 
 /// Code and sentence of a failure.
@@ -291,7 +289,7 @@ mod tests {
             (Some(1), Some(25), None, "thread 'x' panicked at src", Verdict::Panic),
             (Some(124), Some(25), None, "", Verdict::Hang),
             (None, Some(25), None, "", Verdict::Panic),
-            (Some(3), None, None, "rave: error", Verdict::Unexplained),
+            (Some(3), None, None, "rave: error", Verdict::Failed),
         ] {
             assert_eq!(
                 case(exit, reference, frames).judge(stderr),
@@ -299,8 +297,10 @@ mod tests {
                 "{exit:?} {reference:?} {frames:?}"
             );
         }
-        let refused = Case { error: Some((303, "not media".into())), ..case(Some(3), None, None) };
-        assert_eq!(refused.judge(""), Verdict::Refused);
+        let refused = |code| Case { error: Some((code, "a sentence".into())), ..case(Some(3), None, None) };
+        assert_eq!(refused(303).judge(""), Verdict::Refused);
+        assert_eq!(refused(201).judge(""), Verdict::Failed);
+        assert_eq!(refused(602).judge(""), Verdict::Failed);
         let late = Case {
             timing: Some(Timing::Differs { index: 3, seconds: 0.1 }),
             ..case(Some(0), Some(2), Some(2))

@@ -9,6 +9,8 @@ use crate::workspace::Workspace;
 
 const PAGES: &[&str] =
     &["docs/architecture.md", "docs/cli.md", "docs/color.md", "docs/errors.md", "docs/glossary.md"];
+/// Flags that need no words.
+const EVERYWHERE: &[&str] = &["-h", "--help", "-V", "--version"];
 const COMMANDS: &[&str] = &["upscale", "probe"];
 
 /// The pages that must be there, and that they name every flag of the program.
@@ -40,7 +42,8 @@ fn check_flags(workspace: &Workspace) -> Result<Vec<Finding>, Failure> {
     let mut findings = Vec::new();
     for command in COMMANDS {
         let help = process::output(Command::new(&program).args([command, "--help"]))?;
-        let absent = flags(&help).into_iter().filter(|flag| !mentions(&page, flag));
+        let known = |flag: &String| EVERYWHERE.contains(&flag.as_str()) || mentions(&page, flag);
+        let absent = flags(&help).into_iter().filter(|flag| !known(flag));
         findings.extend(absent.map(|flag| {
             Finding::error(
                 "docs/cli.md",

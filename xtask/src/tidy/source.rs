@@ -30,31 +30,54 @@ const FORBIDDEN_IN_LIBRARIES: &[(&str, &str)] = &[
 /// Words that say nothing, in names of files and types.
 const EMPTY_WORDS: &[&str] = &["manager", "helper", "utils", "util", "misc", "texture", "envelope", "engine"];
 
-/// Everything that is checked about one file of Rust.
-pub fn check(path: &str, text: &str) -> Vec<Finding> {
-    let mut findings = check_length(path, text);
-    findings.extend(check_file_name(path));
-    let mut in_tests = is_test_file(path);
-    for (index, line) in text.lines().enumerate() {
-        in_tests |= line.trim() == "#[cfg(test)]";
-        let message =
-            forbidden(path, line, in_tests).or_else(|| banner(line)).or_else(|| empty_type_name(line));
-        findings.extend(message.map(|message| Finding::error(path, index + 1, message)));
-    }
-    findings
+/// Everything that is checked about files of Rust, given as path and text.
+pub fn check(sources: &[(String, String)]) -> Vec<Finding> {
+    let test_modules: Vec<String> =
+        sources.iter().flat_map(|(path, text)| test_modules(path, text)).collect();
+    let is_test = |path: &String| path.split('/').any(|part| part == "tests") || test_modules.contains(path);
+    let use_of = |path| if is_test(path) { Use::Test } else { Use::Product };
+    sources.iter().flat_map(|(path, text)| check_file(path, text, use_of(path))).collect()
 }
 
-fn is_test_file(path: &str) -> bool {
-    path.split('/').any(|part| part == "tests")
+/// What a file is compiled into.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Use {
+    Product,
+    Test,
+}
+
+/// Paths of the modules that a file declares for tests only.
+fn test_modules(path: &str, text: &str) -> Vec<String> {
+    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let declared = lines.windows(2).filter(|pair| pair[0] == "#[cfg(test)]");
+    let names =
+        declared.filter_map(|pair| pair[1].strip_suffix(';')?.rsplit_once("mod ").map(|(_, name)| name));
+    names.map(|name| format!("{folder}/{name}.rs")).collect()
+}
+
+fn check_file(path: &str, text: &str, file_use: Use) -> Vec<Finding> {
+    let mut findings = check_length(path, text, file_use);
+    findings.extend(check_file_name(path));
+    let mut line_use = file_use;
+    for (index, line) in text.lines().enumerate() {
+        let words = forbidden(path, line, line_use);
+        let message = words.or_else(|| banner(line)).or_else(|| empty_type_name(line));
+        findings.extend(message.map(|message| Finding::error(path, index + 1, message)));
+        if line.starts_with("mod tests") {
+            line_use = Use::Test;
+        }
+    }
+    findings
 }
 
 fn is_library(path: &str) -> bool {
     path.starts_with("rave-") && !path.starts_with("rave-cli/") && path.contains("/src/")
 }
 
-fn check_length(path: &str, text: &str) -> Vec<Finding> {
+fn check_length(path: &str, text: &str, file_use: Use) -> Vec<Finding> {
     let lines = text.lines().count();
-    let code = if is_test_file(path) { 0 } else { code_lines(text) };
+    let code = if file_use == Use::Test { 0 } else { code_lines(text) };
     if code > MOST_CODE_LINES {
         return vec![Finding::error(
             path,
@@ -74,7 +97,7 @@ fn check_length(path: &str, text: &str) -> Vec<Finding> {
 
 /// Lines before the tests that are neither blank nor comments.
 fn code_lines(text: &str) -> usize {
-    let lines = text.lines().map(str::trim).take_while(|line| *line != "#[cfg(test)]");
+    let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("mod tests"));
     lines.filter(|line| !line.is_empty() && !line.starts_with("//")).count()
 }
 
@@ -84,7 +107,8 @@ fn check_file_name(path: &str) -> Option<Finding> {
     Some(Finding::error(path, 0, format!("a file name with \"{word}\" does not say what it holds")))
 }
 
-fn forbidden(path: &str, line: &str, in_tests: bool) -> Option<String> {
+fn forbidden(path: &str, line: &str, line_use: Use) -> Option<String> {
+    let in_tests = line_use == Use::Test;
     let in_library = !in_tests && is_library(path) && !line.trim_start().starts_with("//");
     let sets = [(FORBIDDEN, true), (FORBIDDEN_IN_TESTS, in_tests), (FORBIDDEN_IN_LIBRARIES, in_library)];
     let mut words = sets.iter().filter(|(_, applies)| *applies).flat_map(|(words, _)| *words);
@@ -111,7 +135,7 @@ mod tests {
     use super::*;
 
     fn found(path: &str, text: &str) -> Vec<String> {
-        check(path, text).iter().map(ToString::to_string).collect()
+        check(&[(path.to_string(), text.to_string())]).iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -130,6 +154,15 @@ mod tests {
         assert_eq!(found("rave-cli/src/a.rs", &text).len(), 0);
         assert_eq!(found("rave-cli/tests/a.rs", &text).len(), 1);
         assert_eq!(found("rave-cli/src/a.rs", &format!("#[cfg(test)]\nmod tests {{\n{text}}}\n")).len(), 1);
+    }
+
+    #[test]
+    fn a_module_for_tests_only_is_a_test() {
+        let print = format!("{}\"x\");\n", FORBIDDEN_IN_LIBRARIES[0].0);
+        let library = |declaration: &str| ("rave-core/src/lib.rs".to_string(), declaration.to_string());
+        let module = ("rave-core/src/emulator.rs".to_string(), print);
+        assert_eq!(check(&[library("#[cfg(test)]\nmod emulator;\n"), module.clone()]), []);
+        assert_eq!(check(&[library("mod emulator;\n"), module]).len(), 1);
     }
 
     #[test]
