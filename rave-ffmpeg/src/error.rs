@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use rave_core::{Code, CodedError};
+use rave_core::{Code, CodedError, Timestamp};
 
 use crate::{AvError, Input};
 
@@ -130,6 +130,16 @@ pub enum Error {
         #[source]
         source: AvError,
     },
+    /// A frame does not come after the one before.
+    #[error("frame {frame} at {now} is not later than the one before, at {last}")]
+    FrameOrder {
+        /// Number of the frame, from 0.
+        frame: u64,
+        /// Its time.
+        now: Timestamp,
+        /// The time of the one before.
+        last: Timestamp,
+    },
     /// The output's extension names no container that is known.
     #[error("{path} names no container: use one of {known}", path = .path.display())]
     ContainerUnknown {
@@ -203,7 +213,7 @@ impl CodedError for Error {
             Self::Decode { .. } => Code::DecodeFailed,
             Self::EncoderMissing { .. } => Code::EncoderMissing,
             Self::EncoderOption { .. } => Code::EncoderOptions,
-            Self::Encode { .. } => Code::EncodeFailed,
+            Self::Encode { .. } | Self::FrameOrder { .. } => Code::EncodeFailed,
             Self::ContainerUnknown { .. } => Code::ContainerUnknown,
             Self::StreamIncompatible { .. } => Code::StreamIncompatible,
             Self::OutputUnwritable { .. } => Code::OutputUnwritable,

@@ -34,6 +34,8 @@ mod decoder;
 mod demuxer;
 mod describe;
 mod encoder;
+mod encoder_format;
+mod encoder_settings;
 mod error;
 mod format;
 mod input;

@@ -72,7 +72,7 @@ impl AvFrame {
     ///
     /// `plane_order` says for each plane of libav's format `format` which plane of the layout it is.
     pub(crate) fn from_host(frame: HostFrame, format: i32, plane_order: &[usize]) -> Result<Self, AvError> {
-        let (layout, color, info) = (*frame.layout(), frame.color(), frame.info());
+        let (layout, color) = (*frame.layout(), frame.color());
         let wrapped = Self::new()?;
         let raw = wrapped.as_ptr();
         let start = wrapped.attach(frame.into_buffer())?;
@@ -81,7 +81,6 @@ impl AvFrame {
             (*raw).width = layout.width() as i32;
             (*raw).height = layout.height() as i32;
             (*raw).format = format;
-            (*raw).pts = info.pts.ticks();
             for (target, &source) in plane_order.iter().enumerate() {
                 let plane = layout.planes()[source];
                 (*raw).data[target] = start.add(plane.offset_bytes);
@@ -146,6 +145,11 @@ impl AvFrame {
     #[cfg(not(ffmpeg_6_0))]
     pub(crate) fn duration(&self) -> Option<i64> {
         Some(self.get().pkt_duration).filter(|&ticks| ticks > 0)
+    }
+
+    pub(crate) fn set_pts(&mut self, ticks: i64) {
+        // SAFETY: as in `get`.
+        unsafe { (*self.as_ptr()).pts = ticks };
     }
 
     /// How many half frame periods longer the frame is to be shown.

@@ -4,7 +4,7 @@ use std::ptr::{self, NonNull};
 use rave_core::{Rational, TimeBase};
 
 use super::{
-    AvError, AvPacket, Dictionary, DictionaryRef, ParametersRef, RawChapter, SideData, av_rational,
+    AvError, AvPacket, Dictionary, DictionaryRef, ParametersRef, RawChapter, av_rational,
     av_time_base, ffi, quiet, time_base,
 };
 
@@ -74,7 +74,8 @@ pub(crate) struct NewStream<'a> {
     pub(crate) frame_rate: Option<Rational>,
     pub(crate) disposition: i32,
     pub(crate) metadata: Dictionary,
-    pub(crate) side_data: Vec<(SideData, Vec<u8>)>,
+    /// Kinds by their number, and the bytes.
+    pub(crate) side_data: Vec<(i32, Vec<u8>)>,
 }
 
 /// A muxer with its file open.
@@ -217,12 +218,13 @@ impl OutputContext {
 }
 
 /// # Safety
-/// `stream` belongs to an output whose header is not written yet.
+/// `stream` belongs to an output whose header is not written yet; `kind` came from libav.
 #[cfg(not(ffmpeg_8_0))]
-unsafe fn add_side_data(stream: *mut ffi::AVStream, kind: SideData, data: &[u8]) -> Result<(), AvError> {
+unsafe fn add_side_data(stream: *mut ffi::AVStream, kind: i32, data: &[u8]) -> Result<(), AvError> {
     // SAFETY: the caller vouches for the stream; the new array holds `data.len()` bytes.
     unsafe {
-        let target = ffi::av_stream_new_side_data(stream, kind.kind(), data.len());
+        let kind = std::mem::transmute::<i32, ffi::AVPacketSideDataType>(kind);
+        let target = ffi::av_stream_new_side_data(stream, kind, data.len());
         if target.is_null() {
             return Err(AvError::NO_MEMORY);
         }
@@ -232,16 +234,17 @@ unsafe fn add_side_data(stream: *mut ffi::AVStream, kind: SideData, data: &[u8])
 }
 
 /// # Safety
-/// `stream` belongs to an output whose header is not written yet.
+/// `stream` belongs to an output whose header is not written yet; `kind` came from libav.
 #[cfg(ffmpeg_8_0)]
-unsafe fn add_side_data(stream: *mut ffi::AVStream, kind: SideData, data: &[u8]) -> Result<(), AvError> {
+unsafe fn add_side_data(stream: *mut ffi::AVStream, kind: i32, data: &[u8]) -> Result<(), AvError> {
     // SAFETY: the caller vouches for the stream; the new element holds `data.len()` bytes.
     unsafe {
+        let kind = std::mem::transmute::<i32, ffi::AVPacketSideDataType>(kind);
         let parameters = (*stream).codecpar;
         let target = ffi::av_packet_side_data_new(
             &raw mut (*parameters).coded_side_data,
             &raw mut (*parameters).nb_coded_side_data,
-            kind.kind(),
+            kind,
             data.len(),
             0,
         );

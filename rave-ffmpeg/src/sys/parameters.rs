@@ -117,6 +117,12 @@ impl ParametersRef<'_> {
         u32::try_from(unsafe { (*self.as_ptr()).ch_layout.nb_channels }).unwrap_or(0)
     }
 
+    /// Samples that a decoder drops at the start.
+    pub(crate) fn initial_padding(self) -> i64 {
+        // SAFETY: as above.
+        i64::from(unsafe { (*self.as_ptr()).initial_padding })
+    }
+
     pub(crate) fn sample_aspect_ratio(self) -> Option<Rational> {
         // SAFETY: as above.
         rational(unsafe { (*self.as_ptr()).sample_aspect_ratio })

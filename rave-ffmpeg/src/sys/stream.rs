@@ -95,6 +95,21 @@ impl<'a> StreamRef<'a> {
         None
     }
 
+    /// Everything of the kind that belongs to the whole stream, as numbers and bytes.
+    pub(crate) fn copy_side_data(self) -> Vec<(i32, Vec<u8>)> {
+        let (elements, count) = self.all_side_data();
+        (0..usize::try_from(count).unwrap_or(0))
+            .map(|index| {
+                // SAFETY: as in `side_data`.
+                unsafe {
+                    let element = elements.add(index);
+                    let data = slice::from_raw_parts((*element).data, (*element).size).to_vec();
+                    (read_enum!(element, type_), data)
+                }
+            })
+            .collect()
+    }
+
     #[cfg(not(ffmpeg_8_0))]
     fn all_side_data(self) -> (*const ffi::AVPacketSideData, i32) {
         (self.get().side_data, self.get().nb_side_data)

@@ -1,0 +1,293 @@
+//! From [`EncoderOptions`] to what each encoder calls them.
+
+use rave_core::{Siting, VideoInfo};
+
+use crate::sys::{AvError, Dictionary, Encoder, EncoderContext};
+use crate::{EncoderOptions, Error, Quality};
+
+/// The encoders whose options are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    X264,
+    X265,
+    SvtAv1,
+    Aom,
+    Vpx,
+    Ffv1,
+    /// Any other, by the options it has.
+    Other,
+}
+
+impl Kind {
+    pub(crate) fn of(encoder: &str) -> Self {
+        match encoder {
+            "libx264" | "libx264rgb" => Self::X264,
+            "libx265" => Self::X265,
+            "libsvtav1" => Self::SvtAv1,
+            "libaom-av1" => Self::Aom,
+            "libvpx-vp9" => Self::Vpx,
+            "ffv1" => Self::Ffv1,
+            _ => Self::Other,
+        }
+    }
+
+    /// Whether a size has to be a multiple of the chroma subsampling.
+    pub(crate) const fn needs_even_size(self) -> bool {
+        matches!(self, Self::X264 | Self::X265 | Self::SvtAv1 | Self::Other)
+    }
+
+    /// Default and greatest value of crf.
+    const fn crf_scale(self) -> Option<(f32, f32)> {
+        match self {
+            Self::X264 => Some((18.0, 51.0)),
+            Self::X265 => Some((20.0, 51.0)),
+            Self::SvtAv1 | Self::Aom | Self::Vpx => Some((30.0, 63.0)),
+            Self::Other => Some((20.0, 63.0)),
+            Self::Ffv1 => None,
+        }
+    }
+
+    /// The option that a preset sets, its default, and the values it takes (numbers if empty).
+    const fn preset(self) -> Option<(&'static str, &'static str, &'static [&'static str])> {
+        match self {
+            Self::X264 | Self::X265 => Some(("preset", "medium", X26_PRESETS)),
+            Self::SvtAv1 => Some(("preset", "8", &[])),
+            Self::Aom => Some(("cpu-used", "6", &[])),
+            Self::Vpx => Some(("cpu-used", "2", &[])),
+            Self::Ffv1 | Self::Other => None,
+        }
+    }
+}
+
+const X26_PRESETS: &[&str] = &[
+    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo",
+];
+
+/// An encoder's private options, and what goes into the codec context.
+pub(crate) struct Private {
+    pub(crate) options: Dictionary,
+    pub(crate) bits_per_second: Option<i64>,
+    pub(crate) gop: Option<i32>,
+    pub(crate) threads: i32,
+    /// In words, for people.
+    pub(crate) summary: String,
+}
+
+struct Builder<'a> {
+    name: String,
+    kind: Kind,
+    encoder: Encoder,
+    options: &'a EncoderOptions,
+    private: Private,
+    /// `name=value` pairs of the encoder's own parameter string.
+    parameters: Vec<String>,
+}
+
+pub(crate) fn private(encoder: Encoder, options: &EncoderOptions, info: &VideoInfo) -> Result<Private, Error> {
+    let name = encoder.name();
+    let threads = options.threads.map_or(0, |threads| i32::try_from(threads.get()).unwrap_or(i32::MAX));
+    let private =
+        Private { options: Dictionary::new(), bits_per_second: None, gop: None, threads, summary: name.clone() };
+    let mut builder =
+        Builder { kind: Kind::of(&name), name, encoder, options, private, parameters: Vec::new() };
+    builder.quality()?;
+    builder.preset()?;
+    builder.gop()?;
+    builder.parameters(info);
+    builder.finish()
+}
+
+impl Builder<'_> {
+    fn refuse(&self, option: String, reason: &str) -> Error {
+        Error::EncoderOption { encoder: self.name.clone(), option, reason: reason.to_owned() }
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> Result<(), Error> {
+        self.private.options.set(key, value).map_err(|error| match error {
+            AvError::NO_MEMORY => Error::OutOfMemory,
+            _ => self.refuse(format!("{key} {value:?}"), "it holds a zero byte"),
+        })
+    }
+
+    fn has(&self, option: &std::ffi::CStr) -> bool {
+        EncoderContext::has_option(self.encoder, option)
+    }
+
+    fn quality(&mut self) -> Result<(), Error> {
+        match self.options.quality {
+            Quality::Default => match self.kind.crf_scale() {
+                Some((crf, _)) if self.has(c"crf") => self.crf(crf),
+                _ => Ok(()),
+            },
+            Quality::Crf(crf) => self.crf(crf),
+            Quality::Bitrate { kilobits_per_second } => self.bitrate(kilobits_per_second),
+            Quality::Lossless => self.lossless(),
+        }
+    }
+
+    fn crf(&mut self, crf: f32) -> Result<(), Error> {
+        let option = format!("crf {crf}");
+        let Some((_, greatest)) = self.kind.crf_scale().filter(|_| self.has(c"crf")) else {
+            return Err(self.refuse(option, "it has no constant quality"));
+        };
+        if !(0.0..=greatest).contains(&crf) {
+            return Err(self.refuse(option, &format!("crf is from 0 to {greatest}")));
+        }
+        let is_whole = matches!(self.kind, Kind::SvtAv1 | Kind::Aom | Kind::Vpx);
+        if is_whole && crf.fract() != 0.0 {
+            return Err(self.refuse(option, "its crf is a whole number"));
+        }
+        if matches!(self.kind, Kind::Aom | Kind::Vpx) {
+            self.private.bits_per_second = Some(0);
+        }
+        self.private.summary += &format!(", {option}");
+        self.set("crf", &crf.to_string())
+    }
+
+    fn bitrate(&mut self, kilobits_per_second: u32) -> Result<(), Error> {
+        let option = format!("{kilobits_per_second} kbit/s");
+        if self.kind == Kind::Ffv1 {
+            return Err(self.refuse(option, "it is lossless"));
+        }
+        if kilobits_per_second == 0 {
+            return Err(self.refuse(option, "the bit rate has to be at least 1"));
+        }
+        self.private.bits_per_second = Some(i64::from(kilobits_per_second) * 1000);
+        self.private.summary += &format!(", {option}");
+        Ok(())
+    }
+
+    fn lossless(&mut self) -> Result<(), Error> {
+        self.private.summary += ", lossless";
+        match self.kind {
+            Kind::X264 => self.set("qp", "0"),
+            Kind::X265 => {
+                self.parameters.push("lossless=1".to_owned());
+                Ok(())
+            }
+            Kind::Vpx => self.set("lossless", "1"),
+            Kind::Ffv1 => Ok(()),
+            Kind::SvtAv1 | Kind::Aom | Kind::Other => {
+                Err(self.refuse("lossless".to_owned(), "it has no lossless mode here"))
+            }
+        }
+    }
+
+    fn preset(&mut self) -> Result<(), Error> {
+        let Some(wanted) = self.options.preset.as_deref() else {
+            return match self.kind.preset() {
+                Some((key, value, _)) => self.chosen_preset(key, value),
+                None => Ok(()),
+            };
+        };
+        let option = format!("preset {wanted}");
+        match self.kind.preset() {
+            Some((_, _, names)) if !names.is_empty() && !names.contains(&wanted) => {
+                Err(self.refuse(option, &format!("use one of {}", names.join(", "))))
+            }
+            Some((_, _, [])) if wanted.parse::<i32>().is_err() => {
+                Err(self.refuse(option, "its presets are numbers: higher is faster"))
+            }
+            Some((key, _, _)) => self.chosen_preset(key, wanted),
+            None if self.has(c"preset") => self.chosen_preset("preset", wanted),
+            None => Err(self.refuse(option, "it has no presets")),
+        }
+    }
+
+    fn chosen_preset(&mut self, key: &str, value: &str) -> Result<(), Error> {
+        self.private.summary += &format!(", preset {value}");
+        self.set(key, value)
+    }
+
+    fn gop(&mut self) -> Result<(), Error> {
+        const FFV1_GOP: i32 = 1;
+        if self.options.bframes.is_some() && !matches!(self.kind, Kind::X264 | Kind::X265 | Kind::Other) {
+            return Err(self.refuse("B-frames".to_owned(), "it decides on references by itself"));
+        }
+        self.private.gop = match self.options.gop {
+            Some(gop) => Some(i32::try_from(gop).map_err(|_| {
+                self.refuse(format!("gop {gop}"), "it is too large")
+            })?),
+            None => (self.kind == Kind::Ffv1).then_some(FFV1_GOP),
+        };
+        Ok(())
+    }
+
+    /// What only the encoder's own parameter string can say.
+    fn parameters(&mut self, info: &VideoInfo) {
+        match self.kind {
+            Kind::X264 => self.hdr10("mastering-display", "cll", info),
+            Kind::X265 => {
+                self.parameters.push("log-level=none".to_owned());
+                if let Some(rate) = info.frame_rate {
+                    // FFmpeg before 6.1 would give it the time base as the rate.
+                    self.parameters.push(format!("fps={}/{}", rate.numerator(), rate.denominator()));
+                }
+                if let Some(threads) = self.options.threads {
+                    self.parameters.push(format!("pools={threads}"));
+                    self.private.threads = 0;
+                }
+                if let Some(location) = chroma_location(info.color.siting) {
+                    self.parameters.push(format!("chromaloc={location}"));
+                }
+                self.hdr10("master-display", "max-cll", info);
+            }
+            Kind::SvtAv1 => {
+                if let Some(threads) = self.options.threads {
+                    self.parameters.push(format!("lp={threads}"));
+                    self.private.threads = 0;
+                }
+            }
+            Kind::Aom | Kind::Vpx | Kind::Ffv1 | Kind::Other => {}
+        }
+    }
+
+    /// HDR10 metadata in the syntax that x264 and x265 share.
+    fn hdr10(&mut self, display: &str, light: &str, info: &VideoInfo) {
+        if let Some(metadata) = info.mastering_display {
+            let [[rx, ry], [gx, gy], [bx, by]] = metadata.primaries;
+            let [wx, wy] = metadata.white_point;
+            let (max, min) = (metadata.max_luminance, metadata.min_luminance);
+            self.parameters.push(format!(
+                "{display}=G({gx},{gy})B({bx},{by})R({rx},{ry})WP({wx},{wy})L({max},{min})"
+            ));
+        }
+        if let Some(metadata) = info.content_light {
+            let (content, average) = (metadata.max_content, metadata.max_frame_average);
+            self.parameters.push(format!("{light}={content},{average}"));
+        }
+    }
+
+    fn finish(mut self) -> Result<Private, Error> {
+        let parameters = self.parameters.join(":");
+        match self.kind {
+            _ if parameters.is_empty() => {}
+            Kind::X264 => self.set("x264-params", &parameters)?,
+            Kind::X265 => self.set("x265-params", &parameters)?,
+            Kind::SvtAv1 => self.set("svtav1-params", &parameters)?,
+            Kind::Aom | Kind::Vpx | Kind::Ffv1 | Kind::Other => {}
+        }
+        match self.kind {
+            Kind::Ffv1 => {
+                self.set("level", "3")?;
+                self.set("slicecrc", "1")?;
+            }
+            Kind::Aom | Kind::Vpx => self.set("row-mt", "1")?,
+            _ => {}
+        }
+        Ok(self.private)
+    }
+}
+
+/// Chroma420SampleLocType.
+const fn chroma_location(siting: Siting) -> Option<u8> {
+    match siting {
+        Siting::Unspecified => None,
+        Siting::Left => Some(0),
+        Siting::Center => Some(1),
+        Siting::TopLeft => Some(2),
+        Siting::Top => Some(3),
+        Siting::BottomLeft => Some(4),
+        Siting::Bottom => Some(5),
+    }
+}
