@@ -1,0 +1,171 @@
+mod plan;
+#[cfg(test)]
+mod tests;
+
+use rave_core::{BoxError, ChromaFilter, ColorSpec, Layout, PixelFormat, Stage, VideoInfo};
+
+use crate::buffer::{Access, CudaFrame};
+use crate::device::Device;
+use crate::error::Error;
+use crate::layout::{check_frame, device_layout};
+use crate::pool::Pool;
+use crate::stream::Stream;
+use plan::{Batch, Plan};
+
+/// Converts frames in GPU memory to another format and colour of the same size: the device's
+/// [`rave_core::Converter`], with the same coefficients, filters and rounding.
+///
+/// There are kernels for
+/// - Y'CbCr of integers, planar or semi-planar, to floating-point R'G'B', and back;
+/// - floating-point R'G'B' to grey of integers;
+/// - whatever the host does plane by plane: sample type, range and packing.
+///
+/// On every other pair of formats the host's converter must be asked.
+#[derive(Debug)]
+pub struct CudaConverter {
+    device: Device,
+    input: PixelFormat,
+    output: PixelFormat,
+    size: (u32, u32),
+    plan: Plan,
+}
+
+impl CudaConverter {
+    /// A converter from `input` to `output` for pictures of `size`, width and height in pixels.
+    ///
+    /// # Errors
+    /// [`Error::Frame`] as for [`rave_core::Converter::new`], and if there is no kernel for the pair of formats;
+    /// [`Error::KernelLoad`] if the driver refuses the kernels.
+    pub fn new(
+        device: &Device,
+        input: (PixelFormat, ColorSpec),
+        output: (PixelFormat, ColorSpec),
+        size: (u32, u32),
+        filter: ChromaFilter,
+    ) -> Result<Self, Error> {
+        let plan = Plan::new(input, output, size, filter)?;
+        device.load(plan.topic())?;
+        Ok(Self { device: device.clone(), input: input.0, output: output.0, size, plan })
+    }
+
+    /// Enqueues the conversion of one frame on `stream`.
+    ///
+    /// # Errors
+    /// [`Error::Frame`] if a frame's format or size is not what the converter was made for; [`Error::Cuda`].
+    pub fn convert(&self, stream: &Stream, source: &CudaFrame, target: &mut CudaFrame) -> Result<(), Error> {
+        self.convert_batch(stream, &[source], &mut [target])
+    }
+
+    /// Enqueues the conversion of frames of one layout to frames of one layout, as few launches as possible.
+    ///
+    /// # Errors
+    /// [`Error::Frame`] if a frame does not fit or the numbers differ; [`Error::Cuda`].
+    pub fn convert_batch(
+        &self,
+        stream: &Stream,
+        sources: &[&CudaFrame],
+        targets: &mut [&mut CudaFrame],
+    ) -> Result<(), Error> {
+        let layouts = self.check(sources, targets)?;
+        let Some((from, to)) = layouts else { return Ok(()) };
+        let read = sources.iter().map(|frame| frame.buffer().read(stream));
+        let read = read.collect::<Result<Vec<Access<'_>>, Error>>()?;
+        let written = targets.iter_mut().map(|frame| frame.buffer_mut().write(stream));
+        let written = written.collect::<Result<Vec<Access<'_>>, Error>>()?;
+        let addresses = |accesses: &[Access<'_>]| accesses.iter().map(Access::address).collect::<Vec<_>>();
+        let (sources, targets) = (addresses(&read), addresses(&written));
+        let batch = Batch { sources: &sources, targets: &targets, from: &from, to: &to };
+        for launch in self.plan.launches(&batch) {
+            // SAFETY: `Frame::new` has checked that each buffer holds its layout, `check` that all layouts are those of
+            // the batch; the accesses live until after the loop.
+            unsafe { self.device.launch(stream, &launch) }?;
+        }
+        Ok(())
+    }
+
+    /// The layouts of both sides, if there are frames.
+    fn check(
+        &self,
+        sources: &[&CudaFrame],
+        targets: &[&mut CudaFrame],
+    ) -> Result<Option<(Layout, Layout)>, Error> {
+        let from = sources.iter().map(|frame| *frame.layout());
+        let to = targets.iter().map(|frame| *frame.layout());
+        let (from, to) = (from.collect::<Vec<_>>(), to.collect::<Vec<_>>());
+        let (Some(&first_from), Some(&first_to)) = (from.first(), to.first()) else { return Ok(None) };
+        check_frame(&first_from, self.input, self.size)?;
+        check_frame(&first_to, self.output, self.size)?;
+        let alike =
+            from.iter().all(|layout| *layout == first_from) && to.iter().all(|layout| *layout == first_to);
+        if !alike || from.len() != to.len() {
+            let message = "the frames of a batch differ in layout or number";
+            return Err(rave_core::Error::Layout(message.into()).into());
+        }
+        Ok(Some((first_from, first_to)))
+    }
+}
+
+/// Converts the frames of a stream on the GPU: a [`CudaConverter`] as a [`Stage`] with a stream of its own.
+#[derive(Debug)]
+pub struct CudaConvert {
+    converter: CudaConverter,
+    output: VideoInfo,
+    layout: Layout,
+    pool: Pool,
+    stream: Stream,
+}
+
+impl CudaConvert {
+    /// A stage for the frames that `input` describes; the arguments are those of [`rave_core::Convert::new`] and the
+    /// pool that its frames come from.
+    ///
+    /// # Errors
+    /// As for [`CudaConverter::new`].
+    pub fn new(
+        pool: &Pool,
+        input: &VideoInfo,
+        format: PixelFormat,
+        color: ColorSpec,
+        filter: ChromaFilter,
+    ) -> Result<Self, Error> {
+        let size = (input.width, input.height);
+        let (from, to) = ((input.format, input.color), (format, color));
+        let converter = CudaConverter::new(pool.device(), from, to, size, filter)?;
+        Ok(Self {
+            converter,
+            output: VideoInfo { format, color, ..*input },
+            layout: device_layout(format, size.0, size.1)?,
+            pool: pool.clone(),
+            stream: pool.device().new_stream()?,
+        })
+    }
+
+    /// What the emitted frames are.
+    pub const fn output_info(&self) -> &VideoInfo {
+        &self.output
+    }
+
+    /// Enqueues the conversion of one frame; its time and field order stay.
+    ///
+    /// # Errors
+    /// As for [`CudaConverter::convert`] and [`Pool::take`].
+    pub fn convert(&mut self, frame: &CudaFrame) -> Result<CudaFrame, Error> {
+        let mut output = self.pool.frame(self.layout, self.output.color, frame.info())?;
+        self.converter.convert(&self.stream, frame, &mut output)?;
+        Ok(output)
+    }
+}
+
+impl Stage for CudaConvert {
+    type Input = CudaFrame;
+    type Output = CudaFrame;
+
+    fn process(&mut self, input: CudaFrame, emit: &mut dyn FnMut(CudaFrame)) -> Result<(), BoxError> {
+        emit(self.convert(&input)?);
+        Ok(())
+    }
+
+    fn finish(&mut self, _emit: &mut dyn FnMut(CudaFrame)) -> Result<(), BoxError> {
+        Ok(())
+    }
+}

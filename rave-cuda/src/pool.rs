@@ -1,0 +1,181 @@
+use std::fmt;
+use std::sync::Arc;
+
+use cudarc::driver::sys::CUresult;
+use cudarc::driver::{DriverError, result};
+use parking_lot::Mutex;
+use rave_core::{ColorSpec, Frame, FrameInfo, Layout};
+
+use crate::account::{Account, PoolHealth, count};
+use crate::buffer::{Allocation, CudaBuffer, CudaFrame};
+use crate::device::Device;
+use crate::error::{During, Error};
+use crate::shelves::{Shelves, bucket_bytes};
+
+/// How a [`Pool`] behaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolOptions {
+    /// The most that the pool may have allocated, in use and idle together, in MiB; `None` for all there is.
+    pub limit_mib: Option<u64>,
+}
+
+/// GPU memory that is used again, so that a long job calls the driver's allocator only at its beginning.
+///
+/// Sizes are rounded up to buckets: below 2 MiB to a power of two of at least 4096 bytes, above to a multiple of 2 MiB. A
+/// buffer comes back when it is dropped, even while the GPU still works on it: its next user's stream waits for that
+/// work, the host does not. A bucket keeps at most 32 idle buffers, the last one in is the first one out. Clones are the
+/// same pool.
+///
+/// ```no_run
+/// use rave_cuda::{Device, Pool, PoolOptions};
+/// let pool = Pool::new(&Device::open(0)?, PoolOptions { limit_mib: Some(4096) });
+/// let buffer = pool.take(1920 * 1080)?;
+/// drop(buffer);
+/// assert_eq!(pool.health().recycled, 1);
+/// # Ok::<(), rave_cuda::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Pool {
+    home: Arc<Home>,
+}
+
+/// What buffers come back to.
+pub(crate) struct Home {
+    device: Device,
+    account: Account,
+    shelves: Mutex<Shelves<Allocation>>,
+}
+
+impl Pool {
+    /// An empty pool on `device`.
+    pub fn new(device: &Device, options: PoolOptions) -> Self {
+        let account = Account::new(options.limit_mib);
+        Self { home: Arc::new(Home { device: device.clone(), account, shelves: Mutex::default() }) }
+    }
+
+    /// The GPU whose memory it is.
+    pub fn device(&self) -> &Device {
+        &self.home.device
+    }
+
+    /// A buffer of `len_bytes` with unspecified contents, aligned to at least 256 bytes.
+    ///
+    /// # Errors
+    /// [`Error::VramLimit`] if the limit leaves no room, [`Error::VramExhausted`] if the GPU has none, both after idle
+    /// buffers of other sizes were freed; [`Error::Cuda`] for anything else.
+    pub fn take(&self, len_bytes: usize) -> Result<CudaBuffer, Error> {
+        let bucket = bucket_bytes(len_bytes);
+        let idle = self.home.shelves.lock().take(bucket);
+        let allocation = match idle {
+            Some(allocation) => {
+                count(&self.home.account.hits);
+                allocation
+            }
+            None => self.home.allocate(bucket)?,
+        };
+        self.home.account.lend(bucket);
+        Ok(CudaBuffer::new(allocation, len_bytes, Arc::clone(&self.home)))
+    }
+
+    /// A frame whose samples are unspecified until they are written.
+    ///
+    /// # Errors
+    /// As for [`take`](Self::take).
+    pub fn frame(&self, layout: Layout, color: ColorSpec, info: FrameInfo) -> Result<CudaFrame, Error> {
+        Ok(Frame::new(self.take(layout.size_bytes())?, layout, color, info)?)
+    }
+
+    /// What it has done and what it holds.
+    pub fn health(&self) -> PoolHealth {
+        self.home.account.health()
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let health = self.health();
+        write!(f, "Pool({} of {} bytes used)", health.used_bytes, health.allocated_bytes)
+    }
+}
+
+impl Home {
+    fn allocate(&self, bucket: usize) -> Result<Allocation, Error> {
+        while !self.account.reserve(bucket) {
+            if !self.evict() {
+                return Err(self.over_limit(bucket));
+            }
+        }
+        match self.allocate_reserved(bucket) {
+            Ok(allocation) => {
+                count(&self.account.misses);
+                Ok(allocation)
+            }
+            Err(error) => {
+                self.account.release(bucket);
+                Err(error)
+            }
+        }
+    }
+
+    /// Frees idle buffers one after the other for as long as the GPU has no room.
+    fn allocate_reserved(&self, bucket: usize) -> Result<Allocation, Error> {
+        let exhausted = |source| Error::VramExhausted {
+            wanted_bytes: bucket,
+            used_bytes: self.account.health().used_bytes,
+            source,
+        };
+        loop {
+            match self.ask_driver(bucket) {
+                Err(Error::Cuda {
+                    source: source @ DriverError(CUresult::CUDA_ERROR_OUT_OF_MEMORY), ..
+                }) => {
+                    if !self.evict() {
+                        return Err(exhausted(source));
+                    }
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn ask_driver(&self, bucket: usize) -> Result<Allocation, Error> {
+        const ALLOCATE: &str = "allocate GPU memory";
+        let context = self.device.context();
+        context.bind_to_thread().during(ALLOCATE)?;
+        let event = context.new_event(None).during(ALLOCATE)?;
+        // SAFETY: the context is the thread's. The memory is unset: no one reads it as a type for which that matters.
+        let address = unsafe { result::malloc_sync(bucket) }.during(ALLOCATE)?;
+        Ok(Allocation::new(address, bucket, event))
+    }
+
+    fn evict(&self) -> bool {
+        let evicted = self.shelves.lock().evict();
+        let Some(allocation) = evicted else { return false };
+        let bucket = allocation.bucket_bytes();
+        drop(allocation);
+        self.account.release(bucket);
+        count(&self.account.evicted);
+        true
+    }
+
+    fn over_limit(&self, bucket: usize) -> Error {
+        let health = self.account.health();
+        let limit_mib = health.limit_mib.unwrap_or_default();
+        Error::VramLimit { wanted_bytes: bucket, used_bytes: health.used_bytes, limit_mib }
+    }
+
+    /// Takes a buffer back that was dropped; its work on the GPU may still go on.
+    pub(crate) fn put_back(&self, allocation: Allocation) {
+        let bucket = allocation.bucket_bytes();
+        self.account.take_back(bucket);
+        let surplus = self.shelves.lock().put(bucket, allocation);
+        match surplus {
+            None => count(&self.account.recycled),
+            Some(allocation) => {
+                drop(allocation);
+                self.account.release(bucket);
+                count(&self.account.overflowed);
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+use std::collections::BTreeMap;
+
+/// Sizes below this are powers of two, above multiples of it, in bytes.
+const LARGE: usize = 2 << 20;
+const SMALLEST: usize = 4096;
+/// Idle buffers that a bucket keeps.
+pub(crate) const MAX_IDLE: usize = 32;
+
+/// The size that is allocated for a buffer of `len_bytes`: few sizes, so that buffers are used again.
+pub(crate) const fn bucket_bytes(len_bytes: usize) -> usize {
+    if len_bytes > LARGE {
+        return len_bytes.next_multiple_of(LARGE);
+    }
+    let power = len_bytes.next_power_of_two();
+    if power < SMALLEST { SMALLEST } else { power }
+}
+
+/// Idle buffers by their bucket. The one that was put back last, and so is likeliest in a cache, is taken first.
+#[derive(Debug)]
+pub(crate) struct Shelves<T> {
+    idle: BTreeMap<usize, Vec<T>>,
+}
+
+impl<T> Default for Shelves<T> {
+    fn default() -> Self {
+        Self { idle: BTreeMap::new() }
+    }
+}
+
+impl<T> Shelves<T> {
+    pub(crate) fn take(&mut self, bucket_bytes: usize) -> Option<T> {
+        self.idle.get_mut(&bucket_bytes)?.pop()
+    }
+
+    /// Gives the buffer back if its bucket is full.
+    pub(crate) fn put(&mut self, bucket_bytes: usize, buffer: T) -> Option<T> {
+        let shelf = self.idle.entry(bucket_bytes).or_default();
+        if shelf.len() == MAX_IDLE {
+            return Some(buffer);
+        }
+        shelf.push(buffer);
+        None
+    }
+
+    /// Removes an idle buffer to make room: the one that is idle longest among the largest.
+    pub(crate) fn evict(&mut self) -> Option<T> {
+        self.idle.values_mut().rev().find(|shelf| !shelf.is_empty()).map(|shelf| shelf.remove(0))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.idle.values().map(Vec::len).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_are_powers_of_two_then_multiples() {
+        const KIB: usize = 1 << 10;
+        const MIB: usize = 1 << 20;
+        for (len, bucket) in [
+            (0, 4 * KIB),
+            (1, 4 * KIB),
+            (4 * KIB, 4 * KIB),
+            (4 * KIB + 1, 8 * KIB),
+            (MIB + 1, 2 * MIB),
+            (2 * MIB, 2 * MIB),
+            (2 * MIB + 1, 4 * MIB),
+            (4 * MIB + 1, 6 * MIB),
+            (1920 * 1080 * 3 / 2, 4 * MIB),
+            (3840 * 2160 * 6, 48 * MIB),
+        ] {
+            assert_eq!(bucket_bytes(len), bucket, "{len}");
+        }
+    }
+
+    #[test]
+    fn every_bucket_holds_what_it_is_for_and_is_its_own_bucket() {
+        for len in (0..64 << 20).step_by(12_345) {
+            let bucket = bucket_bytes(len);
+            assert!(bucket >= len && bucket_bytes(bucket) == bucket, "{len}");
+        }
+    }
+
+    #[test]
+    fn the_last_one_in_is_the_first_one_out_of_its_own_bucket() {
+        let mut shelves = Shelves::default();
+        for (bucket, name) in [(4096, 'a'), (8192, 'b'), (4096, 'c')] {
+            assert_eq!(shelves.put(bucket, name), None);
+        }
+        assert_eq!(shelves.take(4096), Some('c'));
+        assert_eq!(shelves.take(4096), Some('a'));
+        assert_eq!(shelves.take(4096), None);
+        assert_eq!(shelves.take(16384), None);
+        assert_eq!(shelves.len(), 1);
+    }
+
+    #[test]
+    fn a_full_bucket_gives_the_buffer_back() {
+        let mut shelves = Shelves::default();
+        for number in 0..MAX_IDLE {
+            assert_eq!(shelves.put(4096, number), None);
+        }
+        assert_eq!(shelves.put(4096, 99), Some(99));
+        assert_eq!(shelves.put(8192, 100), None);
+    }
+
+    #[test]
+    fn the_largest_and_longest_idle_goes_first() {
+        let mut shelves = Shelves::default();
+        for (bucket, name) in [(4096, 'a'), (8192, 'b'), (8192, 'c'), (4096, 'd')] {
+            shelves.put(bucket, name);
+        }
+        let evicted: String = std::iter::from_fn(|| shelves.evict()).collect();
+        assert_eq!(evicted, "bcad");
+    }
+}

@@ -1,0 +1,260 @@
+use std::sync::Arc;
+
+use cudarc::driver::{HostSlice, PinnedHostSlice, result};
+use parking_lot::Mutex;
+use rave_core::{Error as FrameError, Layout, Packing, PixelFormat};
+
+use crate::buffer::CudaFrame;
+use crate::error::{During, Error};
+use crate::kernels::{Entry, Geometry, Launch, Topic};
+use crate::layout::{kind, param_planes};
+use crate::params::{Params, Partial, Plane, Reduce};
+use crate::pool::Pool;
+use crate::stream::Stream;
+
+/// Threads that go over a plane, enough to keep the largest GPU's memory busy.
+const THREADS: u32 = 1 << 15;
+/// Partial results of a plane that the host adds up.
+const GATHERED: u32 = 256;
+const BLOCK: (u32, u32) = (128, 1);
+const PARTIAL_BYTES: usize = size_of::<Partial>();
+
+/// What the samples of a plane are like, without those that are not finite.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PlaneStatistics {
+    /// The mean; NaN if no sample is finite.
+    pub mean: f64,
+    /// The smallest sample; infinity if none is finite.
+    pub least: f32,
+    /// The largest sample; negative infinity if none is finite.
+    pub greatest: f32,
+    /// How many samples are NaN or infinite.
+    pub not_finite: u64,
+}
+
+/// Looks for NaN and infinity in frames in GPU memory, and takes mean and extremes of each plane.
+///
+/// Integer samples are taken as their codes; a plane of Cb, Cr pairs is refused.
+#[derive(Debug)]
+pub struct Statistics {
+    pool: Pool,
+    staging: Arc<Shelf>,
+}
+
+/// Page-locked memory for results, to be used again.
+#[derive(Debug, Default)]
+struct Shelf {
+    idle: Mutex<Vec<PinnedHostSlice<u8>>>,
+}
+
+impl Statistics {
+    /// For frames on the pool's device, which lends it memory for partial results.
+    ///
+    /// # Errors
+    /// [`Error::KernelLoad`] if the driver refuses the kernels.
+    pub fn new(pool: &Pool) -> Result<Self, Error> {
+        pool.device().load(Topic::Reduce)?;
+        Ok(Self { pool: pool.clone(), staging: Arc::default() })
+    }
+
+    /// Enqueues the reduction of a frame on `stream` and the way of its result to the host.
+    ///
+    /// # Errors
+    /// [`Error::Frame`] for semi-planar frames; as for [`Pool::take`].
+    pub fn start(&self, stream: &Stream, frame: &CudaFrame) -> Result<PendingStatistics, Error> {
+        check(frame.layout().format())?;
+        let planes = frame.layout().format().plane_count();
+        let mut partials = self.pool.take(planes * THREADS as usize * PARTIAL_BYTES)?;
+        let mut gathered = self.pool.take(planes * GATHERED as usize * PARTIAL_BYTES)?;
+        let source = frame.buffer().read(stream)?;
+        let (partials, gathered) = (partials.write(stream)?, gathered.write(stream)?);
+        let addresses = [source.address(), partials.address(), gathered.address()];
+        for launch in launches(addresses, frame.layout()) {
+            // SAFETY: `Frame::new` has found the layout in the buffer, partial results have the sizes above; the accesses
+            // live until after the copy is enqueued.
+            unsafe { self.pool.device().launch(stream, &launch) }?;
+        }
+        let mut memory = self.staging()?;
+        {
+            // SAFETY: the slice is used on this stream only; the guard lives until after the enqueue.
+            let (bytes, _recorded) = unsafe { memory.stream_synced_mut_slice(stream.cudarc()) };
+            let bytes = &mut bytes[..planes * GATHERED as usize * PARTIAL_BYTES];
+            // SAFETY: the buffer has this length; the memory is not read before its event.
+            unsafe { result::memcpy_dtoh_async(bytes, gathered.address(), stream.as_raw()) }
+                .during("copy statistics from the GPU")?;
+        }
+        let samples = frame.layout().planes().iter().map(|plane| count(frame.layout(), plane)).collect();
+        Ok(PendingStatistics { memory: Some(memory), shelf: Arc::clone(&self.staging), samples })
+    }
+
+    fn staging(&self) -> Result<PinnedHostSlice<u8>, Error> {
+        if let Some(memory) = self.staging.idle.lock().pop() {
+            return Ok(memory);
+        }
+        let len_bytes = 3 * GATHERED as usize * PARTIAL_BYTES;
+        // SAFETY: the memory is unset; it is written before it is read.
+        unsafe { self.pool.device().context().alloc_pinned_with_flags(len_bytes, 0) }
+            .during("allocate page-locked memory")
+    }
+}
+
+/// Statistics that are on their way.
+#[derive(Debug)]
+pub struct PendingStatistics {
+    /// Given back in `drop`.
+    memory: Option<PinnedHostSlice<u8>>,
+    shelf: Arc<Shelf>,
+    /// The samples of each plane.
+    samples: Vec<u64>,
+}
+
+impl PendingStatistics {
+    /// Waits for them: one for each plane.
+    ///
+    /// # Errors
+    /// [`Error::Cuda`] if the work failed.
+    pub fn wait(self) -> Result<Vec<PlaneStatistics>, Error> {
+        let Some(memory) = &self.memory else { return Ok(Vec::new()) };
+        let bytes = memory.as_slice().during("wait for statistics")?;
+        let per_plane = bytes.chunks(GATHERED as usize * PARTIAL_BYTES);
+        Ok(self.samples.iter().zip(per_plane).map(|(&samples, bytes)| add_up(samples, bytes)).collect())
+    }
+}
+
+impl Drop for PendingStatistics {
+    fn drop(&mut self) {
+        self.shelf.idle.lock().extend(self.memory.take());
+    }
+}
+
+fn count(layout: &Layout, plane: &rave_core::Plane) -> u64 {
+    (plane.row_bytes / layout.format().sample().bytes()) as u64 * plane.rows as u64
+}
+
+fn add_up(samples: u64, bytes: &[u8]) -> PlaneStatistics {
+    let (words, _) = bytes.as_chunks::<PARTIAL_BYTES>();
+    let partials = words.iter().map(|word| {
+        let [sum, extremes, not_finite] = [0, 8, 16].map(|at| &word[at..at + 8]);
+        let eight = |bytes: &[u8]| <[u8; 8]>::try_from(bytes).unwrap_or_default();
+        let extremes = u64::from_ne_bytes(eight(extremes)).to_le_bytes();
+        let four = |bytes: &[u8]| f32::from_le_bytes(<[u8; 4]>::try_from(bytes).unwrap_or_default());
+        Partial {
+            sum: f64::from_ne_bytes(eight(sum)),
+            least: four(&extremes[..4]),
+            greatest: four(&extremes[4..]),
+            not_finite: u64::from_ne_bytes(eight(not_finite)),
+        }
+    });
+    let none = Partial { sum: 0.0, least: f32::INFINITY, greatest: f32::NEG_INFINITY, not_finite: 0 };
+    let all = partials.fold(none, |all, part| Partial {
+        sum: all.sum + part.sum,
+        least: all.least.min(part.least),
+        greatest: all.greatest.max(part.greatest),
+        not_finite: all.not_finite + part.not_finite,
+    });
+    let finite = samples - all.not_finite;
+    PlaneStatistics {
+        mean: all.sum / finite as f64,
+        least: all.least,
+        greatest: all.greatest,
+        not_finite: all.not_finite,
+    }
+}
+
+fn check(format: PixelFormat) -> Result<(), FrameError> {
+    match format {
+        PixelFormat::Yuv { packing: Packing::SemiPlanar, .. } => {
+            Err(FrameError::Format { format: format.to_string(), action: "measured" })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `addresses` are those of the frame, the partial results and the gathered ones. Planes of different size are launched
+/// apart.
+fn launches([source, partials, gathered]: [u64; 3], layout: &Layout) -> Vec<Launch> {
+    let format = layout.format();
+    let sample_bytes = format.sample().bytes();
+    let reduce = Entry::find(Topic::Reduce, &format!("reduce_{}", kind(format)));
+    let gather = Entry::find(Topic::Reduce, "reduce_gather");
+    let of_plane = |(index, plane): (usize, &rave_core::Plane)| {
+        let from = param_planes(layout)[index];
+        let part = |count: u32| (index * count as usize * PARTIAL_BYTES) as u64;
+        let is_multiple = |value: u64| value.is_multiple_of(16);
+        let params = Reduce {
+            source,
+            partials: partials + part(THREADS),
+            gathered: gathered + part(GATHERED),
+            from: [from, Plane::default(), Plane::default()],
+            count: (plane.row_bytes / sample_bytes) as i32,
+            rows: plane.rows as i32,
+            shift: format.sample_shift(),
+            is_aligned: u32::from(is_multiple(source + from.offset) && is_multiple(from.stride)),
+            threads: THREADS,
+            gathered_count: GATHERED,
+        };
+        let launch = |entry, threads| Launch {
+            entry,
+            geometry: Geometry::covering((threads, 1), 1, BLOCK),
+            params: Params::Reduce(params),
+        };
+        [launch(reduce, THREADS), launch(gather, GATHERED)]
+    };
+    layout.planes().iter().enumerate().flat_map(of_plane).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::emulator::Emulator;
+
+    /// What the kernels find in planes of 67 x 31.
+    fn measure(values: &[f32]) -> Option<Vec<PlaneStatistics>> {
+        let emulator = Emulator::get()?;
+        let layout = Layout::packed(PixelFormat::RGB_F32, 67, 31).unwrap();
+        let mut partials = vec![0_u64; 3 * THREADS as usize * 3];
+        let mut gathered = vec![0_u8; 3 * GATHERED as usize * PARTIAL_BYTES];
+        let addresses = [values.as_ptr() as u64, partials.as_mut_ptr() as u64, gathered.as_mut_ptr() as u64];
+        for launch in launches(addresses, &layout) {
+            // SAFETY: the memory is as large as the layout and the numbers of threads say.
+            unsafe { emulator.run(&launch) };
+        }
+        let planes = gathered.chunks(GATHERED as usize * PARTIAL_BYTES);
+        Some(planes.map(|bytes| add_up(67 * 31, bytes)).collect())
+    }
+
+    #[test]
+    fn mean_and_extremes_are_those_of_each_plane() {
+        let values: Vec<f32> = (0..3 * 67 * 31).map(|index| (index % 101) as f32 / 100.0 - 0.2).collect();
+        let Some(found) = measure(&values) else { return };
+        for (found, plane) in found.iter().zip(values.chunks(67 * 31)) {
+            let mean = plane.iter().map(|&value| f64::from(value)).sum::<f64>() / plane.len() as f64;
+            // Sums of eight are rounded to single precision.
+            assert!((found.mean - mean).abs() < 1e-6, "{} {mean}", found.mean);
+            assert_eq!((found.least, found.greatest), (-0.2, 0.8));
+            assert_eq!(found.not_finite, 0);
+        }
+    }
+
+    #[test]
+    fn values_that_are_not_finite_are_counted_and_left_out() {
+        let mut values = vec![0.5_f32; 3 * 67 * 31];
+        values[0] = f32::NAN;
+        values[66] = f32::INFINITY;
+        values[67 * 31 - 1] = f32::NEG_INFINITY;
+        values[2 * 67 * 31..].fill(f32::NAN);
+        let Some(found) = measure(&values) else { return };
+        let expected = PlaneStatistics { mean: 0.5, least: 0.5, greatest: 0.5, not_finite: 3 };
+        assert_eq!(found[0], expected);
+        assert_eq!(found[1], PlaneStatistics { not_finite: 0, ..expected });
+        assert_eq!((found[2].not_finite, found[2].least), (67 * 31, f32::INFINITY));
+        assert!(found[2].mean.is_nan());
+    }
+
+    #[test]
+    fn values_whose_sum_overflows_are_finite() {
+        let Some(found) = measure(&vec![f32::MAX; 3 * 67 * 31]) else { return };
+        assert_eq!((found[0].not_finite, found[0].greatest), (0, f32::MAX));
+        assert_eq!(found[0].mean, f64::from(f32::MAX));
+    }
+}
