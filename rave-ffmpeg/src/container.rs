@@ -53,7 +53,8 @@ const CONTAINERS: &[Entry] = &[
     entry("mov", &["mov", "qt"], "mov", Family::Mov, H264, &[H264, Hevc]),
     entry("mkv", &["mkv"], "matroska", Family::Matroska, H264, &[H264, Hevc, Av1, Ffv1, Vp9]),
     entry("webm", &["webm"], "webm", Family::Matroska, Av1, &[Av1, Vp9]),
-    entry("ts", &["ts", "m2ts", "mts"], "mpegts", Family::TransportStream, H264, &[H264, Hevc]),
+    entry("ts", &["ts"], "mpegts", Family::TransportStream, H264, &[H264, Hevc]),
+    entry("m2ts", &["m2ts", "mts"], "mpegts", Family::TransportStream, H264, &[H264, Hevc]),
     entry("nut", &["nut"], "nut", Family::Nut, Ffv1, &[H264, Hevc, Ffv1, Vp9]),
     entry("h264", &["264", "h264", "avc"], "h264", Family::Raw, H264, &[H264]),
     entry("hevc", &["265", "h265", "hevc"], "hevc", Family::Raw, Hevc, &[Hevc]),
@@ -155,7 +156,7 @@ mod tests {
     #[test]
     fn extensions_name_containers() {
         for (path, name) in
-            [("a.mp4", "mp4"), ("a.M4V", "mp4"), ("a.b.MKV", "mkv"), ("x/clip.m2ts", "ts"), ("x.265", "hevc")]
+            [("a.mp4", "mp4"), ("a.M4V", "mp4"), ("a.b.MKV", "mkv"), ("x/clip.m2ts", "m2ts"), ("x.265", "hevc")]
         {
             assert_eq!(Container::from_path(Path::new(path)).unwrap().name(), name, "{path}");
         }

@@ -100,7 +100,7 @@ impl Demuxer {
         let first = first_frame(input, &mut context, index, &mut scratch)?;
         let stream = context.stream(index).expect("the index was chosen from the streams");
         let time_base = stream.time_base();
-        let video = video_stream(input, &media.streams[index], stream, &first, options)?;
+        let video = video_stream(input, &media, stream, &first, options)?;
         let ahead = first.packets;
         Ok(Self { context, media, video, time_base, ahead, scratch, is_done: false })
     }
@@ -308,12 +308,13 @@ fn is_scrambled(input: &Input, context: &InputContext, stream: StreamRef<'_>) ->
 
 fn video_stream(
     input: &Input,
-    info: &StreamInfo,
+    media: &MediaInfo,
     stream: StreamRef<'_>,
     first: &First,
     options: &DemuxerOptions,
 ) -> Result<VideoStream, Error> {
     let frame = first.frame.as_ref().expect("a first frame was found");
+    let info = &media.streams[stream.index()];
     let pace = options.frame_rate.or_else(|| frame_rate(stream)).unwrap_or_else(default_rate);
     let (video, notices) = stream::video_info(input, stream, frame, options.frame_rate)?;
     let source = stream::source_format(input, frame)?;
@@ -331,6 +332,8 @@ fn video_stream(
         pace,
         is_untimed: options.frame_rate.is_some(),
         notices,
+        options: options.clone(),
+        streams: media.streams.clone(),
     };
     Ok(VideoStream { shared: Arc::new(shared) })
 }

@@ -30,6 +30,7 @@
 mod clock;
 mod container;
 mod convert;
+mod copy;
 mod decoder;
 mod demuxer;
 mod describe;
@@ -40,8 +41,10 @@ mod error;
 mod format;
 mod input;
 mod media;
+mod mux_setup;
 mod muxer;
 mod options;
+mod plan;
 mod stream;
 mod sys;
 mod timestamps;

@@ -1,7 +1,12 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use rave_core::{BoxError, Packet, Sink, Timestamp};
+use rave_core::{BoxError, Packet, Sink, TimeBase, Timestamp};
 
+use crate::container::Family;
+use crate::copy::{CopyReader, Queued};
+use crate::input::file_url;
+use crate::mux_setup::{self, Setup};
+use crate::sys::{AvError, AvPacket, OutputContext, ffi};
 use crate::{Container, EncodedStream, Error, Input, MuxerOptions, StreamKind, VideoStream};
 
 /// What becomes of a stream of the source.
@@ -25,7 +30,7 @@ pub enum StreamOutcome {
         /// Index in the output.
         output_index: usize,
     },
-    /// It is taken over as it is.
+    /// It is taken over as it is. A cover becomes an attachment in Matroska.
     Copied {
         /// Index in the output.
         output_index: usize,
@@ -46,33 +51,237 @@ pub struct MuxSummary {
     pub video_packets: u64,
     /// For each copied stream, its index in the source and the packets written.
     pub copied_packets: Vec<(usize, u64)>,
-    /// What was added to every timestamp of every stream, where the container demands it.
+    /// Copied packets whose decoding time was moved, because it was not after the one before.
+    pub moved_packets: u64,
+    /// What was added to every timestamp of every stream, because the container has no times before zero or the
+    /// source's clock is arbitrary. In the video's time base.
     pub timestamp_shift: Option<Timestamp>,
 }
 
 /// Writes packets into a container, with everything else that the source holds.
+///
+/// Other streams come from a second reader of the source and are written up to the video's decoding time, so that
+/// memory is bounded. All timestamps are those of the source, so that sound and picture stay together; where the
+/// container demands a shift, it is one for all streams and [reported](MuxSummary::timestamp_shift).
 pub struct Muxer {
+    path: PathBuf,
+    container: Container,
+    output: OutputContext,
     plan: Vec<StreamPlan>,
+    video_index: usize,
+    video_time_base: TimeBase,
+    copies: Option<CopyReader>,
+    /// By index in the output.
+    tracks: Vec<Track>,
+    /// Ticks of the video's time base; `None` until the first packets are there.
+    shift_ticks: Option<i64>,
+    clock_shift_ticks: i64,
+    scratch: AvPacket,
+    moved_packets: u64,
+    source: Option<Input>,
+}
+
+/// An output stream while it is written.
+#[derive(Clone, Copy)]
+pub(crate) struct Track {
+    pub(crate) source_index: Option<usize>,
+    pub(crate) packets: u64,
+    pub(crate) last_dts: Option<i64>,
+    /// Time that the container adds before the first sample: Matroska's codec delay, in seconds.
+    pub(crate) padding: f64,
 }
 
 impl Muxer {
-    /// Creates the file.
+    /// Creates the file at `path`, whose extension does not matter, and writes its header.
+    ///
+    /// With `source`, everything else that it holds is taken over, as far as `options` and the container allow.
     ///
     /// # Errors
-    /// None yet.
+    /// [`Error::StreamIncompatible`] if the container cannot hold the video or, with
+    /// [`Incompatible::Refuse`](crate::Incompatible::Refuse), another stream: then nothing is created.
+    /// [`Error::OutputUnwritable`], [`Error::DiskFull`] and [`Error::Mux`] if writing fails; those of
+    /// [`probe`](crate::probe) if the source cannot be read again.
     pub fn create(
-        _path: &Path,
-        _container: &Container,
-        _video: &EncodedStream,
-        _source: Option<(&Input, &VideoStream)>,
-        _options: &MuxerOptions,
+        path: &Path,
+        container: &Container,
+        video: &EncodedStream,
+        source: Option<(&Input, &VideoStream)>,
+        options: &MuxerOptions,
     ) -> Result<Self, Error> {
-        Err(Error::OutOfMemory)
+        crate::encoder::check_container(video.codec(), container)?;
+        let setup = Setup::new(container, video, source, options)?;
+        let unwritable = |source: AvError| match source {
+            error if error.is_disk_full() => Error::DiskFull { path: path.to_owned() },
+            source => Error::OutputUnwritable { path: path.to_owned(), source },
+        };
+        let mut output =
+            OutputContext::create(container.format(), &file_url(path)).map_err(unwritable)?;
+        let written = mux_setup::write_header(&mut output, setup, container, video, options)
+            .map_err(|error| write_error(path, error))?;
+        Ok(Self {
+            path: path.to_owned(),
+            container: *container,
+            output,
+            plan: written.plan,
+            video_index: written.video_index,
+            video_time_base: video.time_base(),
+            copies: written.copies,
+            tracks: written.tracks,
+            shift_ticks: None,
+            clock_shift_ticks: written.clock_shift_ticks,
+            scratch: AvPacket::new().map_err(|_| Error::OutOfMemory)?,
+            moved_packets: 0,
+            source: source.map(|(input, _)| input.clone()),
+        })
     }
 
-    /// What becomes of each stream of the source.
+    /// What becomes of each stream of the source, in the source's order. Empty without a source.
     pub fn plan(&self) -> &[StreamPlan] {
         &self.plan
+    }
+
+    fn read_error(&self, source: AvError) -> Error {
+        match &self.source {
+            Some(input) => Error::Demux { input: input.clone(), source },
+            None => write_error(&self.path, source),
+        }
+    }
+
+    fn read_past(&mut self, limit: Timestamp) -> Result<(), Error> {
+        match self.copies.as_mut().map(|copies| copies.read_past(limit)) {
+            Some(Err(error)) => Err(self.read_error(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes what is due before the video's packet, then that.
+    fn write_video(&mut self, packet: &Packet) -> Result<(), Error> {
+        if let Some(limit) = packet.dts.or(packet.pts) {
+            self.read_past(limit)?;
+            self.settle_shift(packet);
+            while let Some(queued) = self.copies.as_mut().and_then(|copies| copies.next_due(limit)) {
+                self.write_copy(queued)?;
+            }
+        }
+        let time_base = packet.pts.or(packet.dts).map_or(self.video_time_base, Timestamp::time_base);
+        self.load(packet).map_err(|_| Error::OutOfMemory)?;
+        let packet = std::mem::replace(&mut self.scratch, AvPacket::new().map_err(|_| Error::OutOfMemory)?);
+        self.scratch = self.write_packet(packet, self.video_index, time_base)?;
+        Ok(())
+    }
+
+    fn load(&mut self, packet: &Packet) -> Result<(), AvError> {
+        self.scratch.set_data(&packet.data)?;
+        for data in &packet.side_data {
+            self.scratch.add_side_data(data.kind, &data.data)?;
+        }
+        self.scratch.set_times(
+            packet.pts.map(Timestamp::ticks),
+            packet.dts.map(Timestamp::ticks),
+            packet.duration_ticks,
+        );
+        self.scratch.set_flags(if packet.is_key { ffi::AV_PKT_FLAG_KEY } else { 0 });
+        Ok(())
+    }
+
+    fn write_copy(&mut self, queued: Queued) -> Result<(), Error> {
+        let source_index = queued.packet.stream_index();
+        let track = self.tracks.iter().position(|track| track.source_index == Some(source_index));
+        let Some(track) = track else {
+            return Ok(());
+        };
+        let mut packet = queued.packet;
+        if packet.dts().is_none() {
+            let ticks = Some(queued.time.ticks());
+            packet.set_times(packet.pts().or(ticks), ticks, packet.duration());
+        }
+        self.write_packet(packet, track, queued.time_base)?;
+        Ok(())
+    }
+
+    /// Rescales the times to the output's time base and writes it.
+    fn write_packet(
+        &mut self,
+        mut packet: AvPacket,
+        track: usize,
+        time_base: TimeBase,
+    ) -> Result<AvPacket, Error> {
+        let to = self.output.time_base(track);
+        let shift = Timestamp::new(self.shift_ticks.unwrap_or(0), self.video_time_base);
+        let shift_ticks = shift.rescale(time_base).ticks();
+        let rescale =
+            |ticks: i64| Timestamp::new(ticks, time_base).plus_ticks(shift_ticks).rescale(to).ticks();
+        let duration = packet.duration().map(|ticks| Timestamp::new(ticks, time_base).rescale(to).ticks());
+        let (mut pts, mut dts) = (packet.pts().map(rescale), packet.dts().map(rescale));
+        let least = self.tracks[track].last_dts.map(|last| {
+            if self.container.format().allows_equal_dts() { last } else { last.saturating_add(1) }
+        });
+        if let (Some(given), Some(least)) = (dts, least) {
+            if given < least {
+                self.moved_packets += u64::from(track != self.video_index);
+                dts = Some(least);
+                pts = pts.map(|pts| pts.max(least));
+            }
+        }
+        packet.set_times(pts, dts, duration);
+        packet.set_stream_index(track);
+        packet.forget_position();
+        self.output.write(&mut packet).map_err(|error| write_error(&self.path, error))?;
+        self.tracks[track].last_dts = dts.or(self.tracks[track].last_dts);
+        self.tracks[track].packets += 1;
+        Ok(packet)
+    }
+
+    /// Decides once how far all timestamps are moved so that the first ones are not before zero.
+    fn settle_shift(&mut self, video: &Packet) {
+        if self.shift_ticks.is_some() {
+            return;
+        }
+        let clock_shift = Timestamp::new(self.clock_shift_ticks, self.video_time_base);
+        let uses_pts = match self.container.family() {
+            // The edit list of MP4 holds any start.
+            Family::Mov | Family::Raw => {
+                self.shift_ticks = Some(self.clock_shift_ticks);
+                return;
+            }
+            Family::Matroska | Family::Ivf => true,
+            Family::TransportStream | Family::Nut => false,
+        };
+        let seconds = |time: Timestamp| time.seconds() + clock_shift.seconds();
+        let first = if uses_pts { video.pts.or(video.dts) } else { video.dts.or(video.pts) };
+        let copies = self.copies.iter().flat_map(CopyReader::queued).map(|queued| {
+            let pts = queued.packet.pts().filter(|_| uses_pts);
+            let time = pts.map_or(queued.time, |ticks| Timestamp::new(ticks, queued.time_base));
+            seconds(time) + self.padding(queued.packet.stream_index())
+        });
+        let earliest = copies.chain(first.map(seconds)).fold(0.0, f64::min);
+        let tick = self.video_time_base.seconds_per_tick().to_f64();
+        self.shift_ticks = Some(self.clock_shift_ticks + (-earliest / tick).ceil() as i64);
+    }
+
+    fn padding(&self, source_index: usize) -> f64 {
+        let track = self.tracks.iter().find(|track| track.source_index == Some(source_index));
+        track.map_or(0.0, |track| track.padding)
+    }
+
+    fn write_rest(&mut self) -> Result<(), Error> {
+        self.shift_ticks.get_or_insert(self.clock_shift_ticks);
+        while let Some(copies) = &mut self.copies {
+            match copies.next() {
+                Ok(Some(queued)) => self.write_copy(queued)?,
+                Ok(None) => break,
+                Err(error) => return Err(self.read_error(error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn write_error(path: &Path, source: AvError) -> Error {
+    match source {
+        error if error.is_disk_full() => Error::DiskFull { path: path.to_owned() },
+        AvError::NO_MEMORY => Error::OutOfMemory,
+        source => Error::Mux { path: path.to_owned(), source },
     }
 }
 
@@ -80,11 +289,23 @@ impl Sink for Muxer {
     type Input = Packet;
     type Summary = MuxSummary;
 
-    fn write(&mut self, _packet: Packet) -> Result<(), BoxError> {
-        Ok(())
+    fn write(&mut self, packet: Packet) -> Result<(), BoxError> {
+        Ok(self.write_video(&packet)?)
     }
 
-    fn finish(self) -> Result<MuxSummary, BoxError> {
-        Ok(MuxSummary { bytes: 0, video_packets: 0, copied_packets: Vec::new(), timestamp_shift: None })
+    fn finish(mut self) -> Result<MuxSummary, BoxError> {
+        self.write_rest()?;
+        let bytes = self.output.finish().map_err(|error| write_error(&self.path, error))?;
+        let copied = |track: &Track| Some((track.source_index?, track.packets));
+        Ok(MuxSummary {
+            bytes,
+            video_packets: self.tracks[self.video_index].packets,
+            copied_packets: self.tracks.iter().filter_map(copied).collect(),
+            moved_packets: self.moved_packets,
+            timestamp_shift: self
+                .shift_ticks
+                .filter(|&ticks| ticks != 0)
+                .map(|ticks| Timestamp::new(ticks, self.video_time_base)),
+        })
     }
 }

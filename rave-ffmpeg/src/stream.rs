@@ -7,7 +7,7 @@ use rave_core::{
 
 use crate::demuxer::frame_rate;
 use crate::sys::{AvFrame, Parameters, PixelDescriptor, SideData, StreamRef};
-use crate::{Error, Input, describe, format};
+use crate::{DemuxerOptions, Error, Input, StreamInfo, describe, format};
 
 /// A video stream and everything that a decoder needs to know of it. Cheap to clone.
 #[derive(Clone)]
@@ -32,6 +32,9 @@ pub(crate) struct Shared {
     /// Whether every timestamp has to be reconstructed: the container has none.
     pub(crate) is_untimed: bool,
     pub(crate) notices: Vec<String>,
+    /// How the input was opened, and what it holds: for the reader that copies the other streams.
+    pub(crate) options: DemuxerOptions,
+    pub(crate) streams: Vec<StreamInfo>,
 }
 
 impl VideoStream {

@@ -1,0 +1,307 @@
+//! The streams, tags and options of an output, up to its header.
+
+use rave_core::{TimeBase, Timestamp};
+
+use crate::container::Family;
+use crate::copy::CopyReader;
+use crate::muxer::Track;
+use crate::sys::{
+    AvError, Dictionary, DictionaryRef, InputContext, NewStream, OutputContext, SideData, StreamRef, ffi,
+};
+use crate::{
+    Container, EncodedStream, Error, Input, MuxerOptions, Selection, StreamKind, StreamOutcome, StreamPlan,
+    VideoCodec, VideoStream, demuxer, describe, plan,
+};
+
+/// What is decided before anything is created.
+pub(crate) struct Setup {
+    plan: Vec<StreamPlan>,
+    /// The second reader of the source.
+    reader: Option<InputContext>,
+}
+
+/// What there is once the header is written.
+pub(crate) struct Written {
+    pub(crate) plan: Vec<StreamPlan>,
+    pub(crate) video_index: usize,
+    pub(crate) copies: Option<CopyReader>,
+    pub(crate) tracks: Vec<Track>,
+    /// What is added to every timestamp because the source's clock starts anywhere, in the video's time base.
+    pub(crate) clock_shift_ticks: i64,
+}
+
+impl Setup {
+    pub(crate) fn new(
+        container: &Container,
+        _video: &EncodedStream,
+        source: Option<(&Input, &VideoStream)>,
+        options: &MuxerOptions,
+    ) -> Result<Self, Error> {
+        let Some((input, stream)) = source else {
+            return Ok(Self { plan: Vec::new(), reader: None });
+        };
+        let reader = match input.is_seekable() {
+            true => Some(demuxer::open(input, &stream.shared.options)?),
+            false => None,
+        };
+        let holds = |index: usize| {
+            let stream = reader.as_ref()?.stream(index)?;
+            container.format().holds(stream.parameters().codec_id())
+        };
+        let streams = match &reader {
+            Some(reader) => describe::media(reader).streams,
+            None => stream.shared.streams.clone(),
+        };
+        let plan = plan::plan(&streams, stream.index(), container, options, reader.is_some(), holds)?;
+        Ok(Self { plan, reader })
+    }
+}
+
+pub(crate) fn write_header(
+    output: &mut OutputContext,
+    setup: Setup,
+    container: &Container,
+    video: &EncodedStream,
+    options: &MuxerOptions,
+) -> Result<Written, AvError> {
+    let Setup { plan, reader } = setup;
+    let mut tracks = Vec::new();
+    let mut video_index = 0;
+    for entry in &plan {
+        let source = reader.as_ref().and_then(|reader| reader.stream(entry.source_index));
+        match (&entry.outcome, source) {
+            (StreamOutcome::Encoded { .. }, source) => {
+                video_index = output.add_stream(encoded_stream(container, video, source, options)?)?;
+                tracks.push(Track { source_index: None, packets: 0, last_dts: None, padding: 0.0 });
+            }
+            (StreamOutcome::Copied { .. }, Some(source)) => {
+                add_copy(output, container, source, options)?;
+                let source_index = Some(entry.source_index);
+                let padding = padding(container, source);
+                tracks.push(Track { source_index, packets: 0, last_dts: None, padding });
+            }
+            _ => {}
+        }
+    }
+    if plan.is_empty() {
+        video_index = output.add_stream(encoded_stream(container, video, None, options)?)?;
+        tracks.push(Track { source_index: None, packets: 0, last_dts: None, padding: 0.0 });
+    }
+    let clock_shift_ticks = reader.as_ref().map_or(0, |reader| clock_shift(reader, container, video.time_base()));
+    if let Some(reader) = &reader {
+        let shift = Timestamp::new(clock_shift_ticks, video.time_base());
+        add_file_tags(output, reader, shift, options)?;
+    }
+    let mut settings = settings(container, video, reader.as_ref())?;
+    output.write_header(&mut settings)?;
+    let copies = reader.map(|reader| CopyReader::new(reader, &copied(&plan, container)));
+    Ok(Written { plan, video_index, copies, tracks, clock_shift_ticks })
+}
+
+/// The copied streams whose packets are to be read, and whether each is dense.
+fn copied(plan: &[StreamPlan], container: &Container) -> Vec<(usize, bool)> {
+    let _ = container;
+    plan.iter()
+        .filter(|entry| matches!(entry.outcome, StreamOutcome::Copied { .. }))
+        .filter(|entry| entry.kind != StreamKind::Attachment)
+        .map(|entry| (entry.source_index, matches!(entry.kind, StreamKind::Video | StreamKind::Audio)))
+        .collect()
+}
+
+fn encoded_stream<'a>(
+    container: &Container,
+    video: &'a EncodedStream,
+    source: Option<StreamRef<'_>>,
+    options: &MuxerOptions,
+) -> Result<NewStream<'a>, AvError> {
+    let shared = &video.shared;
+    let mut side_data = Vec::new();
+    if let Some(matrix) = shared.display_matrix {
+        let bytes = matrix.into_iter().flat_map(i32::to_ne_bytes).collect();
+        side_data.push((SideData::DisplayMatrix.number(), bytes));
+    }
+    if let Some(display) = &shared.mastering_display {
+        side_data.push((SideData::MasteringDisplay.number(), describe::mastering_display_bytes(display)));
+    }
+    if let Some(light) = shared.content_light {
+        side_data.push((SideData::ContentLight.number(), describe::content_light_bytes(light)));
+    }
+    let metadata = match source.filter(|_| options.copy.metadata == Selection::Keep) {
+        Some(source) => filtered(source.metadata(), is_true_of_encoded)?,
+        None => Dictionary::new(),
+    };
+    Ok(NewStream {
+        parameters: shared.parameters.as_ref(),
+        codec_tag: video_tag(container, shared.codec),
+        time_base: shared.time_base,
+        sample_aspect_ratio: shared.sample_aspect_ratio,
+        frame_rate: shared.frame_rate,
+        disposition: source.map_or(ffi::AV_DISPOSITION_DEFAULT, StreamRef::disposition),
+        metadata,
+        side_data,
+    })
+}
+
+/// Apple's players know HEVC in MP4 only by this tag; zero leaves the choice to the muxer.
+fn video_tag(container: &Container, codec: VideoCodec) -> u32 {
+    match (container.family(), codec) {
+        (Family::Mov, VideoCodec::Hevc) => u32::from_le_bytes(*b"hvc1"),
+        _ => 0,
+    }
+}
+
+fn add_copy(
+    output: &mut OutputContext,
+    container: &Container,
+    source: StreamRef<'_>,
+    options: &MuxerOptions,
+) -> Result<(), AvError> {
+    let mut parameters = source.parameters().to_owned()?;
+    let (codec_id, tag) = (source.parameters().codec_id(), source.parameters().codec_tag());
+    let codec_tag = if container.format().has_tag(codec_id, tag) { tag } else { 0 };
+    let mut metadata = match options.copy.metadata {
+        Selection::Keep => filtered(source.metadata(), |_| true)?,
+        Selection::Omit => filtered(source.metadata(), |key| ATTACHMENT_KEYS.contains(&key))?,
+    };
+    let is_cover = source.is_attached_picture() && container.family() == Family::Matroska;
+    if is_cover {
+        parameters.set_attachment(source.attached_picture())?;
+    }
+    if is_cover || parameters.as_ref().media_type() == crate::sys::MediaType::Attachment {
+        name_attachment(&mut metadata, source)?;
+    }
+    output.add_stream(NewStream {
+        parameters: parameters.as_ref(),
+        codec_tag,
+        time_base: source.time_base(),
+        sample_aspect_ratio: source.sample_aspect_ratio(),
+        frame_rate: source.average_frame_rate(),
+        disposition: if is_cover { 0 } else { source.disposition() },
+        metadata,
+        side_data: source.copy_side_data(),
+    })?;
+    Ok(())
+}
+
+/// What Matroska requires of an attachment.
+const ATTACHMENT_KEYS: [&[u8]; 2] = [b"filename", b"mimetype"];
+
+fn name_attachment(metadata: &mut Dictionary, source: StreamRef<'_>) -> Result<(), AvError> {
+    let (suffix, mimetype) = match source.parameters().codec().as_deref() {
+        Some("mjpeg") => ("cover.jpg", "image/jpeg"),
+        Some("png") => ("cover.png", "image/png"),
+        Some("bmp") => ("cover.bmp", "image/bmp"),
+        Some("ttf") => ("font.ttf", "application/x-truetype-font"),
+        Some("otf") => ("font.otf", "application/vnd.ms-opentype"),
+        _ => ("attachment", "application/octet-stream"),
+    };
+    if metadata.as_ref().get(c"filename").is_none() {
+        metadata.set("filename", suffix)?;
+    }
+    if metadata.as_ref().get(c"mimetype").is_none() {
+        metadata.set("mimetype", mimetype)?;
+    }
+    Ok(())
+}
+
+/// Seconds that Matroska adds to a stream's times for the samples its decoder drops.
+fn padding(container: &Container, source: StreamRef<'_>) -> f64 {
+    let parameters = source.parameters();
+    if container.family() != Family::Matroska || parameters.sample_rate() == 0 {
+        return 0.0;
+    }
+    parameters.initial_padding() as f64 / f64::from(parameters.sample_rate())
+}
+
+/// Broadcast clocks start anywhere: unless the output is of that kind too, the earliest stream starts at zero.
+fn clock_shift(reader: &InputContext, container: &Container, time_base: TimeBase) -> i64 {
+    if !reader.has_arbitrary_clock() || container.family() == Family::TransportStream {
+        return 0;
+    }
+    let starts = reader.streams().filter_map(|stream| Some(Timestamp::new(stream.start()?, stream.time_base())));
+    starts.min().map_or(0, |start| -start.rescale(time_base).ticks())
+}
+
+fn add_file_tags(
+    output: &mut OutputContext,
+    reader: &InputContext,
+    shift: Timestamp,
+    options: &MuxerOptions,
+) -> Result<(), AvError> {
+    if options.copy.metadata == Selection::Keep {
+        output.add_metadata(filtered(reader.metadata(), |key| !CONTAINERS_OWN.contains(&key))?.as_ref())?;
+    }
+    if options.copy.chapters == Selection::Keep {
+        for chapter in reader.chapters() {
+            let shift = shift.rescale(crate::sys::time_base(chapter.time_base)).ticks();
+            output.add_chapter(&chapter, chapter.start + shift, chapter.end + shift)?;
+        }
+    }
+    Ok(())
+}
+
+/// Keys that say something about the source's container alone.
+const CONTAINERS_OWN: [&[u8]; 4] = [b"major_brand", b"minor_version", b"compatible_brands", b"encoder"];
+
+/// Not the statistics that mkvmerge writes, nor what another encoder said of itself.
+fn is_true_of_encoded(key: &[u8]) -> bool {
+    const STALE: [&[u8]; 7] =
+        [b"BPS", b"DURATION", b"NUMBER_OF_FRAMES", b"NUMBER_OF_BYTES", b"_STATISTICS", b"encoder", b"rotate"];
+    !STALE.iter().any(|stale| key.starts_with(stale))
+}
+
+fn filtered(from: DictionaryRef<'_>, is_wanted: impl Fn(&[u8]) -> bool) -> Result<Dictionary, AvError> {
+    let mut to = Dictionary::new();
+    for (key, value) in from.iter().filter(|(key, _)| is_wanted(key.to_bytes())) {
+        to.set_bytes(key, value)?;
+    }
+    Ok(to)
+}
+
+/// The muxer's own options.
+fn settings(
+    container: &Container,
+    video: &EncodedStream,
+    reader: Option<&InputContext>,
+) -> Result<Dictionary, AvError> {
+    let mut settings = Dictionary::new();
+    match container.family() {
+        Family::Mov => {
+            let has_cover = reader.is_some_and(|reader| reader.streams().any(StreamRef::is_attached_picture));
+            let has_other_keys =
+                reader.is_some_and(|reader| reader.metadata().iter().any(|(key, _)| !is_itunes(key.to_bytes())));
+            let flags = if has_other_keys && !has_cover { "+faststart+use_metadata_tags" } else { "+faststart" };
+            settings.set("movflags", flags)?;
+            // So that the start of each track is as exact as the video's times.
+            settings.set("movie_timescale", &movie_timescale(video.time_base()).to_string())?;
+        }
+        Family::TransportStream => {
+            settings.set("mpegts_m2ts_mode", if container.name() == "m2ts" { "1" } else { "0" })?;
+        }
+        Family::Matroska | Family::Nut | Family::Raw | Family::Ivf => {}
+    }
+    Ok(settings)
+}
+
+/// As FFmpeg's muxer makes the video track's timescale of its time base.
+fn movie_timescale(time_base: TimeBase) -> i32 {
+    const LEAST: i32 = 10_000;
+    const MOST: i32 = 1 << 28;
+    let mut timescale = time_base.seconds_per_tick().denominator().min(MOST);
+    while timescale < LEAST {
+        timescale *= 2;
+    }
+    timescale
+}
+
+/// Keys that MP4 stores in the places that players look in.
+fn is_itunes(key: &[u8]) -> bool {
+    const KEYS: [&[u8]; 33] = [
+        b"title", b"artist", b"album_artist", b"composer", b"album", b"date", b"encoder", b"comment", b"genre",
+        b"copyright", b"grouping", b"lyrics", b"description", b"synopsis", b"show", b"episode_id", b"network",
+        b"keywords", b"episode_sort", b"season_number", b"media_type", b"hd_video", b"gapless_playback",
+        b"compilation", b"track", b"disc", b"tmpo", b"creation_time", b"major_brand", b"minor_version",
+        b"compatible_brands", b"timecode", b"location",
+    ];
+    KEYS.contains(&key)
+}
