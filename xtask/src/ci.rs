@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::failure::Failure;
 use crate::workspace::Workspace;
-use crate::{process, setup, tidy};
+use crate::{kernels, process, setup, tidy};
 
 type Step = (&'static str, fn(&Workspace) -> Result<(), Failure>);
 
@@ -22,6 +22,7 @@ const STEPS: &[Step] = &[
         let mut cargo = process::cargo(&workspace.root);
         process::run(cargo.args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
     }),
+    ("kernels", kernels::check_if_possible),
     ("tidy", |workspace| tidy::task(workspace, &[])),
     ("examples", |workspace| {
         process::run(process::cargo(&workspace.root).args(["build", "--workspace", "--examples"]))
@@ -62,7 +63,6 @@ fn test_command(workspace: &Workspace, arguments: &[OsString]) -> Result<Command
         command.arg("--workspace");
     }
     command.args(arguments);
-    workspace.name_runtime(&mut command);
     if let Some(folder) = env::var_os("RAVE_MEDIA") {
         // Tests run in their crate's folder: a relative path would mean another one there.
         let folder = env::current_dir().map_err(|cause| format!("current folder: {cause}"))?.join(folder);

@@ -5,6 +5,7 @@ mod bench;
 mod ci;
 mod failure;
 mod fixtures;
+mod kernels;
 mod process;
 mod run;
 mod setup;
@@ -66,6 +67,13 @@ const TASKS: &[Task] = &[
         summary: "make the test clips in target/fixtures from ffmpeg's test sources",
         details: "A clip that is up to date is not made again. --large adds those of 1080p.",
         action: fixtures::task,
+    },
+    Task {
+        name: "kernels",
+        usage: "kernels [--check]",
+        summary: "make the GPU kernels' PTX from their CUDA C++",
+        details: kernels::DETAILS,
+        action: kernels::task,
     },
     Task {
         name: "bench",
@@ -140,7 +148,7 @@ fn print_overview() {
         println!("  {:<28}{}", task.usage, task.summary);
     }
     println!(
-        "\n`cargo xtask help COMMAND` says more. Every command but tidy and fixtures calls setup first."
+        "\n`cargo xtask help COMMAND` says more. Every command but tidy, fixtures and kernels calls setup first."
     );
 }
 
