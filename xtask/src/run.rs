@@ -13,15 +13,8 @@ pub fn task(workspace: &Workspace, arguments: &[OsString]) -> Result<(), Failure
     let program = build_program(workspace)?;
     match arguments.strip_prefix(&[OsString::from("--")]).unwrap_or(arguments) {
         [] => demonstrate(workspace, &program),
-        arguments => become_program(command(workspace, &program).args(arguments)),
+        arguments => become_program(Command::new(program).args(arguments)),
     }
-}
-
-/// The program, able to find ONNX Runtime.
-pub fn command(workspace: &Workspace, program: &Path) -> Command {
-    let mut command = Command::new(program);
-    workspace.name_runtime(&mut command);
-    command
 }
 
 /// Builds the program with optimisation and says where it lies.
@@ -49,7 +42,7 @@ fn demonstrate(workspace: &Workspace, program: &Path) -> Result<(), Failure> {
     let (input, output) = (folder.join("clip.mp4"), folder.join("clip-2x.mp4"));
     make_clip(&input)?;
     eprintln!("No arguments given: upscaling a test clip, {}", input.display());
-    process::run_through(command(workspace, program).arg("-i").arg(&input).arg("-o").arg(&output).arg("-y"))?;
+    process::run_through(Command::new(program).arg("-i").arg(&input).arg("-o").arg(&output).arg("-y"))?;
     eprintln!("The upscaled clip is {}", output.display());
     Ok(())
 }

@@ -1,13 +1,10 @@
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::Value;
 
 use crate::failure::Failure;
 use crate::process;
-
-const LIBRARY_VARIABLE: &str = "ORT_DYLIB_PATH";
 
 /// The checkout, and where its builds go.
 pub struct Workspace {
@@ -38,14 +35,6 @@ impl Workspace {
             .ok_or("cargo metadata names no target folder".to_string())?;
         let packages = metadata["packages"].as_array().cloned().unwrap_or_default();
         Ok(Self { target: PathBuf::from(target), root, packages })
-    }
-
-    /// Names ONNX Runtime to a program that would not find it by itself: it looks for a folder called `target`.
-    pub fn name_runtime(&self, command: &mut Command) {
-        let is_elsewhere = self.target != self.root.join("target");
-        if is_elsewhere && env::var_os(LIBRARY_VARIABLE).is_none() {
-            command.env(LIBRARY_VARIABLE, self.target.join("onnxruntime"));
-        }
     }
 
     /// The program, as `cargo build --release` makes it.

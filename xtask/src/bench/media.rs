@@ -43,12 +43,12 @@ pub fn run(workspace: &Workspace, filter: &str) -> Result<(), Failure> {
     let media = env::var_os("RAVE_MEDIA").map(PathBuf::from).ok_or_else(|| {
         Failure::Usage("bench media wants RAVE_MEDIA, a folder with clips/ and bad/".into())
     })?;
-    program::build_program(workspace)?;
+    let program = program::build_program(workspace)?;
     let folder = workspace.target.join("bench/media");
     fs::create_dir_all(&folder).on("create", &folder)?;
     let mut cases = Vec::new();
     for (input, container) in inputs(&media, filter)? {
-        let case = Case::run(workspace, &folder, &input, container)?;
+        let case = Case::run(&program, &folder, &input, container)?;
         eprintln!("{:<10} {} -> {container}", case.verdict.name(), input.display());
         cases.push(case);
     }
@@ -119,15 +119,10 @@ impl Verdict {
 }
 
 impl Case {
-    fn run(
-        workspace: &Workspace,
-        folder: &Path,
-        input: &Path,
-        container: &'static str,
-    ) -> Result<Self, Failure> {
+    fn run(program: &Path, folder: &Path, input: &Path, container: &'static str) -> Result<Self, Failure> {
         let output = folder.join(format!("output.{container}"));
         let start = Instant::now();
-        let result = upscale(workspace, input, &output)?;
+        let result = upscale(program, input, &output)?;
         let mut case = Self {
             file: input.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             container,
@@ -207,14 +202,12 @@ impl Case {
 }
 
 /// `timeout` ends with 124 when the time is over, with 137 when it had to kill.
-fn upscale(workspace: &Workspace, input: &Path, output: &Path) -> Result<Output, Failure> {
-    let program = workspace.release_program();
+fn upscale(program: &Path, input: &Path, output: &Path) -> Result<Output, Failure> {
     let mut command = Command::new("timeout");
-    command.args(["--kill-after=10", TIMEOUT_SECONDS]).arg(&program);
+    command.args(["--kill-after=10", TIMEOUT_SECONDS]).arg(program);
     command.arg("-i").arg(input).arg("-o").arg(output).args(["-m", MODEL, "--preset", "ultrafast"]);
     command.args(["-y", "--drop-incompatible", "--json", "--progress", "none"]);
-    workspace.name_runtime(&mut command);
-    command.output().on("start", &program)
+    command.output().on("start", program)
 }
 
 /// Indices of the upscaled stream.

@@ -4,7 +4,7 @@ use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -58,7 +58,7 @@ fn clip(workspace: &Workspace) -> Result<PathBuf, Failure> {
 fn watch(workspace: &Workspace, clip: &PathBuf) -> Result<Vec<Sample>, Failure> {
     let output = workspace.target.join("bench/memory.mkv");
     let program = program::build_program(workspace)?;
-    let mut command = program::command(workspace, &program);
+    let mut command = Command::new(&program);
     command.arg("-i").arg(clip).arg("-o").arg(output).args([
         "-y",
         "--progress",

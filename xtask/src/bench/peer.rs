@@ -62,8 +62,7 @@ fn overlap(report: &Value) -> Option<f64> {
 }
 
 /// Both contestants and what they work on.
-struct Race<'a> {
-    workspace: &'a Workspace,
+struct Race {
     program: PathBuf,
     script: PathBuf,
     packages: PathBuf,
@@ -73,11 +72,10 @@ struct Race<'a> {
     threads: String,
 }
 
-impl<'a> Race<'a> {
-    fn prepare(workspace: &'a Workspace) -> Result<Self, Failure> {
+impl Race {
+    fn prepare(workspace: &Workspace) -> Result<Self, Failure> {
         let folder = workspace.target.join("bench");
         Ok(Self {
-            workspace,
             program: program::build_program(workspace)?,
             script: workspace.root.join("xtask/peer/upscale.py"),
             packages: python_packages(workspace)?,
@@ -94,7 +92,7 @@ impl<'a> Race<'a> {
 
     /// Seconds, and the program's own report.
     fn run_program(&self) -> Result<(f64, Value), Failure> {
-        let mut command = program::command(self.workspace, &self.program);
+        let mut command = Command::new(&self.program);
         command.arg("-i").arg(&self.input).arg("-o").arg(self.output("rave")).arg("-m").arg(&self.model);
         command.args(["-y", "--json", "--progress", "none", "--threads", &self.threads]);
         command.args(["--codec", "h264", "--preset", "ultrafast", "--crf", CRF]);
