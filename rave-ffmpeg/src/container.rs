@@ -155,9 +155,13 @@ mod tests {
 
     #[test]
     fn extensions_name_containers() {
-        for (path, name) in
-            [("a.mp4", "mp4"), ("a.M4V", "mp4"), ("a.b.MKV", "mkv"), ("x/clip.m2ts", "m2ts"), ("x.265", "hevc")]
-        {
+        for (path, name) in [
+            ("a.mp4", "mp4"),
+            ("a.M4V", "mp4"),
+            ("a.b.MKV", "mkv"),
+            ("x/clip.m2ts", "m2ts"),
+            ("x.265", "hevc"),
+        ] {
             assert_eq!(Container::from_path(Path::new(path)).unwrap().name(), name, "{path}");
         }
         for path in ["a", "mp4", ".mp4", "a.txt", "a.mp4.part"] {

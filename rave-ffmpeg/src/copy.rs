@@ -130,7 +130,8 @@ impl CopyReader {
     fn pop_earliest(&mut self, is_wanted: impl Fn(Timestamp) -> bool) -> Option<Queued> {
         let front = |stream: &CopiedStream| stream.queue.front().map(|queued| queued.time);
         let streams = self.streams.iter_mut().flatten();
-        let earliest = streams.filter(|stream| !stream.queue.is_empty()).min_by_key(|stream| front(stream))?;
+        let earliest =
+            streams.filter(|stream| !stream.queue.is_empty()).min_by_key(|stream| front(stream))?;
         let queued = earliest.queue.pop_front_if(|queued| is_wanted(queued.time))?;
         self.queued_bytes -= queued.packet.data().len();
         Some(queued)

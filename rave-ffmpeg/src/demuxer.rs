@@ -23,9 +23,13 @@ pub fn probe(input: &Input) -> Result<MediaInfo, Error> {
 /// Opens an input and looks at its first packets.
 pub(crate) fn open(input: &Input, options: &DemuxerOptions) -> Result<InputContext, Error> {
     input.check()?;
-    let (demuxer, settings) = demuxer_settings(input, options)?;
+    let (demuxer, mut settings) = demuxer_settings(input, options)?;
     let mut context =
-        InputContext::open(&input.url(), demuxer, settings).map_err(|error| not_media(input, error))?;
+        InputContext::open(&input.url(), demuxer, &mut settings).map_err(|error| not_media(input, error))?;
+    if settings.as_ref().get(c"framerate").is_some() {
+        let reason = "its container has timestamps, which are kept".to_owned();
+        return Err(Error::InputOption { option: "frame rate", input: input.clone(), reason });
+    }
     if TEXT_DEMUXERS.contains(&context.format_name().as_str()) {
         return Err(input.not_media("it is text, which FFmpeg would draw"));
     }
@@ -92,7 +96,6 @@ impl Demuxer {
     /// option does not fit.
     pub fn open(input: &Input, options: &DemuxerOptions) -> Result<Self, Error> {
         let mut context = open(input, options)?;
-        check_frame_rate(input, &context, options)?;
         let media = describe::media(&context);
         let index = choose(input, &media, options.stream)?;
         context.discard_unless(|other| other == index);
@@ -141,14 +144,6 @@ impl Iterator for Demuxer {
         self.is_done = !matches!(item, Some(Ok(_)));
         item
     }
-}
-
-fn check_frame_rate(input: &Input, context: &InputContext, options: &DemuxerOptions) -> Result<(), Error> {
-    if options.frame_rate.is_some() && options.raw.is_none() && !context.has_no_timestamps() {
-        let reason = "its container has timestamps, which are kept".to_owned();
-        return Err(Error::InputOption { option: "frame rate", input: input.clone(), reason });
-    }
-    Ok(())
 }
 
 pub(crate) fn choose(input: &Input, media: &MediaInfo, wanted: Option<usize>) -> Result<usize, Error> {
@@ -279,7 +274,7 @@ impl Search {
 
     fn reason(&self, codec: &str, packets: usize) -> String {
         match (packets, self.error) {
-            (0, _) => "the file holds no data for it, only a header".to_owned(),
+            (0, _) => "the file announces it but holds no data for it".to_owned(),
             (_, Some(error)) => format!("the {codec} decoder says of the first {packets} packets: {error}"),
             (_, None) => format!("the {codec} decoder gives nothing for the first {packets} packets"),
         }

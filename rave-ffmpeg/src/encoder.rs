@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rave_core::{
-    BoxError, ContentLight, HostFrame, MasteringDisplay, Packet, PixelFormat, Rational, Stage, TimeBase, Timestamp,
-    VideoInfo,
+    BoxError, ContentLight, HostFrame, MasteringDisplay, Packet, PixelFormat, Rational, Stage, TimeBase,
+    Timestamp, VideoInfo,
 };
 
 use crate::encoder_settings::{self, Kind, Private};
@@ -97,7 +97,8 @@ impl SoftwareEncoder {
         let needs_even = Kind::of(&name).needs_even_size();
         let Some(format) = encoder_format::nearest(source, &supported, needs_even) else {
             let option = format!("{}x{} of {}", source.width, source.height, source.format);
-            let reason = "it has no pixel format for that size: use another encoder or an even size".to_owned();
+            let reason =
+                "it has no pixel format for that size: use another encoder or an even size".to_owned();
             return Err(Error::EncoderOption { encoder: name, option, reason });
         };
         let notices = encoder_format::notice(&name, source.format, format).into_iter().collect();
@@ -310,7 +311,8 @@ fn check_size(encoder: &str, info: &VideoInfo) -> Result<(), Error> {
     Err(Error::EncoderOption {
         encoder: encoder.to_owned(),
         option: format!("{width}x{height} in {}", info.format),
-        reason: "width and height have to be multiples of the chroma subsampling: use a 4:4:4 format".to_owned(),
+        reason: "width and height have to be multiples of the chroma subsampling: use a 4:4:4 format"
+            .to_owned(),
     })
 }
 
@@ -350,10 +352,11 @@ fn open(
     let refuse =
         |option: String, reason: String| Error::EncoderOption { encoder: encoder.name(), option, reason };
     let size = format!("{}x{}", settings.width, settings.height);
-    let context = EncoderContext::open(encoder, settings, &mut private.options).map_err(|error| match error {
-        AvError::NO_MEMORY => Error::OutOfMemory,
-        _ => refuse(format!("these settings ({description}, {size})"), format!("FFmpeg says: {error}")),
-    })?;
+    let context =
+        EncoderContext::open(encoder, settings, &mut private.options).map_err(|error| match error {
+            AvError::NO_MEMORY => Error::OutOfMemory,
+            _ => refuse(format!("these settings ({description}, {size})"), format!("FFmpeg says: {error}")),
+        })?;
     match private.options.first_key() {
         Some(key) => Err(refuse(key, "it has no such option".to_owned())),
         None => Ok(context),

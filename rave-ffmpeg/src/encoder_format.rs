@@ -21,9 +21,18 @@ pub(crate) fn supported(encoder: Encoder) -> Vec<PixelFormat> {
 }
 
 /// The supported format that loses least of what `source` has, then adds least to it.
-pub(crate) fn nearest(source: &VideoInfo, supported: &[PixelFormat], needs_even: bool) -> Option<PixelFormat> {
+pub(crate) fn nearest(
+    source: &VideoInfo,
+    supported: &[PixelFormat],
+    needs_even: bool,
+) -> Option<PixelFormat> {
     let fits = |format: &&PixelFormat| !needs_even || is_even(**format, source.width, source.height);
-    supported.iter().filter(fits).filter_map(|&format| Some((cost(source.format, format)?, format))).min_by_key(|&(cost, _)| cost).map(|(_, format)| format)
+    supported
+        .iter()
+        .filter(fits)
+        .filter_map(|&format| Some((cost(source.format, format)?, format)))
+        .min_by_key(|&(cost, _)| cost)
+        .map(|(_, format)| format)
 }
 
 /// Whether a size is a multiple of the chroma subsampling.
@@ -32,19 +41,20 @@ pub(crate) fn is_even(format: PixelFormat, width: u32, height: u32) -> bool {
     width.is_multiple_of(1 << x) && height.is_multiple_of(1 << y)
 }
 
-/// What is lost, what is added, and whether it is the less usual packing; `None` where colours would go.
-fn cost(source: PixelFormat, target: PixelFormat) -> Option<(u32, u32, u32, bool)> {
+/// What is lost, what is changed, what is added, and how unlike the packing is; `None` where colours would go.
+fn cost(source: PixelFormat, target: PixelFormat) -> Option<(u32, u32, u32, u8)> {
     let (have, get) = (detail(source), detail(target));
     let from_gray = matches!(source, PixelFormat::Gray { .. });
     if matches!(target, PixelFormat::Gray { .. }) && !from_gray {
         return None;
     }
-    let kind = u32::from(matches!(target, PixelFormat::Rgb { .. }) != matches!(source, PixelFormat::Rgb { .. }))
-        + u32::from(from_gray && !matches!(target, PixelFormat::Gray { .. }));
+    let kind =
+        u32::from(matches!(target, PixelFormat::Rgb { .. }) != matches!(source, PixelFormat::Rgb { .. }))
+            + u32::from(from_gray && !matches!(target, PixelFormat::Gray { .. }));
     let bits = u32::from(have.1.saturating_sub(get.1));
     let lost = have.0.saturating_sub(get.0) * 16 + bits;
     let added = get.0.saturating_sub(have.0) * 16 + u32::from(get.1.saturating_sub(have.1));
-    let packing = source != target && is_semi_planar(target);
+    let packing = if source == target { 0 } else { 1 + u8::from(is_semi_planar(target)) };
     Some((lost, kind, added, packing))
 }
 
@@ -103,7 +113,15 @@ mod tests {
     #[test]
     fn the_nearest_format_keeps_subsampling_then_depth() {
         let x264 = formats(&[
-            "yuv420p", "yuv422p", "yuv444p", "nv12", "yuv420p10le", "yuv422p10le", "yuv444p10le", "gray", "gray10le",
+            "yuv420p",
+            "yuv422p",
+            "yuv444p",
+            "nv12",
+            "yuv420p10le",
+            "yuv422p10le",
+            "yuv444p10le",
+            "gray",
+            "gray10le",
         ]);
         let svt = formats(&["yuv420p", "yuv420p10le"]);
         for (list, source, expected) in [

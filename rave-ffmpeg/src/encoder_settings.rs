@@ -60,7 +60,16 @@ impl Kind {
 }
 
 const X26_PRESETS: &[&str] = &[
-    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo",
+    "ultrafast",
+    "superfast",
+    "veryfast",
+    "faster",
+    "fast",
+    "medium",
+    "slow",
+    "slower",
+    "veryslow",
+    "placebo",
 ];
 
 /// An encoder's private options, and what goes into the codec context.
@@ -83,11 +92,20 @@ struct Builder<'a> {
     parameters: Vec<String>,
 }
 
-pub(crate) fn private(encoder: Encoder, options: &EncoderOptions, info: &VideoInfo) -> Result<Private, Error> {
+pub(crate) fn private(
+    encoder: Encoder,
+    options: &EncoderOptions,
+    info: &VideoInfo,
+) -> Result<Private, Error> {
     let name = encoder.name();
     let threads = options.threads.map_or(0, |threads| i32::try_from(threads.get()).unwrap_or(i32::MAX));
-    let private =
-        Private { options: Dictionary::new(), bits_per_second: None, gop: None, threads, summary: name.clone() };
+    let private = Private {
+        options: Dictionary::new(),
+        bits_per_second: None,
+        gop: None,
+        threads,
+        summary: name.clone(),
+    };
     let mut builder =
         Builder { kind: Kind::of(&name), name, encoder, options, private, parameters: Vec::new() };
     builder.quality()?;
@@ -205,9 +223,9 @@ impl Builder<'_> {
             return Err(self.refuse("B-frames".to_owned(), "it decides on references by itself"));
         }
         self.private.gop = match self.options.gop {
-            Some(gop) => Some(i32::try_from(gop).map_err(|_| {
-                self.refuse(format!("gop {gop}"), "it is too large")
-            })?),
+            Some(gop) => {
+                Some(i32::try_from(gop).map_err(|_| self.refuse(format!("gop {gop}"), "it is too large"))?)
+            }
             None => (self.kind == Kind::Ffv1).then_some(FFV1_GOP),
         };
         Ok(())
@@ -248,9 +266,8 @@ impl Builder<'_> {
             let [[rx, ry], [gx, gy], [bx, by]] = metadata.primaries;
             let [wx, wy] = metadata.white_point;
             let (max, min) = (metadata.max_luminance, metadata.min_luminance);
-            self.parameters.push(format!(
-                "{display}=G({gx},{gy})B({bx},{by})R({rx},{ry})WP({wx},{wy})L({max},{min})"
-            ));
+            self.parameters
+                .push(format!("{display}=G({gx},{gy})B({bx},{by})R({rx},{ry})WP({wx},{wy})L({max},{min})"));
         }
         if let Some(metadata) = info.content_light {
             let (content, average) = (metadata.max_content, metadata.max_frame_average);

@@ -87,7 +87,8 @@ pub(crate) fn write_header(
         video_index = output.add_stream(encoded_stream(container, video, None, options)?)?;
         tracks.push(Track { source_index: None, packets: 0, last_dts: None, padding: 0.0 });
     }
-    let clock_shift_ticks = reader.as_ref().map_or(0, |reader| clock_shift(reader, container, video.time_base()));
+    let clock_shift_ticks =
+        reader.as_ref().map_or(0, |reader| clock_shift(reader, container, video.time_base()));
     if let Some(reader) = &reader {
         let shift = Timestamp::new(clock_shift_ticks, video.time_base());
         add_file_tags(output, reader, shift, options)?;
@@ -218,7 +219,8 @@ fn clock_shift(reader: &InputContext, container: &Container, time_base: TimeBase
     if !reader.has_arbitrary_clock() || container.family() == Family::TransportStream {
         return 0;
     }
-    let starts = reader.streams().filter_map(|stream| Some(Timestamp::new(stream.start()?, stream.time_base())));
+    let starts =
+        reader.streams().filter_map(|stream| Some(Timestamp::new(stream.start()?, stream.time_base())));
     starts.min().map_or(0, |start| -start.rescale(time_base).ticks())
 }
 
@@ -268,9 +270,10 @@ fn settings(
     match container.family() {
         Family::Mov => {
             let has_cover = reader.is_some_and(|reader| reader.streams().any(StreamRef::is_attached_picture));
-            let has_other_keys =
-                reader.is_some_and(|reader| reader.metadata().iter().any(|(key, _)| !is_itunes(key.to_bytes())));
-            let flags = if has_other_keys && !has_cover { "+faststart+use_metadata_tags" } else { "+faststart" };
+            let has_other_keys = reader
+                .is_some_and(|reader| reader.metadata().iter().any(|(key, _)| !is_itunes(key.to_bytes())));
+            let flags =
+                if has_other_keys && !has_cover { "+faststart+use_metadata_tags" } else { "+faststart" };
             settings.set("movflags", flags)?;
             // So that the start of each track is as exact as the video's times.
             settings.set("movie_timescale", &movie_timescale(video.time_base()).to_string())?;
@@ -297,11 +300,39 @@ fn movie_timescale(time_base: TimeBase) -> i32 {
 /// Keys that MP4 stores in the places that players look in.
 fn is_itunes(key: &[u8]) -> bool {
     const KEYS: [&[u8]; 33] = [
-        b"title", b"artist", b"album_artist", b"composer", b"album", b"date", b"encoder", b"comment", b"genre",
-        b"copyright", b"grouping", b"lyrics", b"description", b"synopsis", b"show", b"episode_id", b"network",
-        b"keywords", b"episode_sort", b"season_number", b"media_type", b"hd_video", b"gapless_playback",
-        b"compilation", b"track", b"disc", b"tmpo", b"creation_time", b"major_brand", b"minor_version",
-        b"compatible_brands", b"timecode", b"location",
+        b"title",
+        b"artist",
+        b"album_artist",
+        b"composer",
+        b"album",
+        b"date",
+        b"encoder",
+        b"comment",
+        b"genre",
+        b"copyright",
+        b"grouping",
+        b"lyrics",
+        b"description",
+        b"synopsis",
+        b"show",
+        b"episode_id",
+        b"network",
+        b"keywords",
+        b"episode_sort",
+        b"season_number",
+        b"media_type",
+        b"hd_video",
+        b"gapless_playback",
+        b"compilation",
+        b"track",
+        b"disc",
+        b"tmpo",
+        b"creation_time",
+        b"major_brand",
+        b"minor_version",
+        b"compatible_brands",
+        b"timecode",
+        b"location",
     ];
     KEYS.contains(&key)
 }

@@ -114,8 +114,7 @@ impl Muxer {
             error if error.is_disk_full() => Error::DiskFull { path: path.to_owned() },
             source => Error::OutputUnwritable { path: path.to_owned(), source },
         };
-        let mut output =
-            OutputContext::create(container.format(), &file_url(path)).map_err(unwritable)?;
+        let mut output = OutputContext::create(container.format(), &file_url(path)).map_err(unwritable)?;
         let written = mux_setup::write_header(&mut output, setup, container, video, options)
             .map_err(|error| write_error(path, error))?;
         Ok(Self {

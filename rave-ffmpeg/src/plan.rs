@@ -2,8 +2,8 @@
 
 use crate::container::Family;
 use crate::{
-    Container, CopyOptions, Error, Incompatible, MuxerOptions, Selection, StreamInfo, StreamKind, StreamOutcome,
-    StreamPlan,
+    Container, CopyOptions, Error, Incompatible, MuxerOptions, Selection, StreamInfo, StreamKind,
+    StreamOutcome, StreamPlan,
 };
 
 /// Decides on every stream.
@@ -74,12 +74,7 @@ fn label(stream: &StreamInfo) -> String {
     format!("stream {} ({}, {codec}{language})", stream.index, stream.kind)
 }
 
-fn decide(
-    stream: &StreamInfo,
-    container: &Container,
-    copy: &CopyOptions,
-    holds: Option<bool>,
-) -> Decision {
+fn decide(stream: &StreamInfo, container: &Container, copy: &CopyOptions, holds: Option<bool>) -> Decision {
     let selection = match stream.kind {
         StreamKind::Video => copy.video,
         StreamKind::Audio => copy.audio,
@@ -111,7 +106,9 @@ fn unusable(stream: &StreamInfo) -> Option<&'static str> {
         (StreamKind::Attachment, _) => None,
         (StreamKind::Unknown, _) | (_, None) => Some("FFmpeg does not know what it holds"),
         (StreamKind::Data, Some("bin_data")) => Some("data of an unknown kind, or the chapters' own track"),
-        (StreamKind::Audio, _) if stream.audio.is_none_or(|audio| audio.channels == 0 || audio.sample_rate == 0) => {
+        (StreamKind::Audio, _)
+            if stream.audio.is_none_or(|audio| audio.channels == 0 || audio.sample_rate == 0) =>
+        {
             Some("it holds no sound that FFmpeg recognises")
         }
         _ => None,
@@ -135,8 +132,29 @@ const IN_WEBM: [&str; 6] = ["vp8", "vp9", "av1", "vorbis", "opus", "webvtt"];
 
 /// FFmpeg's query knows nothing of transport streams.
 const IN_TRANSPORT_STREAM: [&str; 23] = [
-    "h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "cavs", "dirac", "vc1", "aac", "aac_latm", "ac3", "eac3",
-    "dts", "truehd", "mp1", "mp2", "mp3", "opus", "s302m", "dvb_subtitle", "dvb_teletext", "klv", "timed_id3",
+    "h264",
+    "hevc",
+    "mpeg1video",
+    "mpeg2video",
+    "mpeg4",
+    "cavs",
+    "dirac",
+    "vc1",
+    "aac",
+    "aac_latm",
+    "ac3",
+    "eac3",
+    "dts",
+    "truehd",
+    "mp1",
+    "mp2",
+    "mp3",
+    "opus",
+    "s302m",
+    "dvb_subtitle",
+    "dvb_teletext",
+    "klv",
+    "timed_id3",
 ];
 
 fn can_hold(codec: &str, container: &Container, holds: Option<bool>) -> bool {
@@ -178,7 +196,12 @@ mod tests {
         }
     }
 
-    fn outcome(path: &str, kind: StreamKind, codec: Option<&str>, holds: bool) -> Result<StreamOutcome, Error> {
+    fn outcome(
+        path: &str,
+        kind: StreamKind,
+        codec: Option<&str>,
+        holds: bool,
+    ) -> Result<StreamOutcome, Error> {
         let streams = [stream(0, StreamKind::Video, Some("h264")), stream(1, kind, codec)];
         let container = Container::from_path(Path::new(path)).unwrap();
         let planned = plan(&streams, 0, &container, &MuxerOptions::default(), true, |_| Some(holds))?;

@@ -19,8 +19,9 @@ pub(crate) struct InputContext(NonNull<ffi::AVFormatContext>);
 unsafe impl Send for InputContext {}
 
 impl InputContext {
-    /// Opens `url` and reads its header. `format` forces a demuxer by its name.
-    pub(crate) fn open(url: &CStr, format: Option<&str>, mut options: Dictionary) -> Result<Self, AvError> {
+    /// Opens `url` and reads its header. `format` forces a demuxer by its name. Options that are not
+    /// known stay in `options`.
+    pub(crate) fn open(url: &CStr, format: Option<&str>, options: &mut Dictionary) -> Result<Self, AvError> {
         quiet();
         let format = match format {
             Some(name) => find_format(name)?,
@@ -106,12 +107,6 @@ impl InputContext {
     pub(crate) fn format_name(&self) -> String {
         // SAFETY: an open context has a demuxer, whose name is a constant.
         unsafe { text((*self.get().iformat).name) }.unwrap_or_default()
-    }
-
-    /// Whether the container stores no timestamps: a raw stream.
-    pub(crate) fn has_no_timestamps(&self) -> bool {
-        // SAFETY: as above.
-        unsafe { (*self.get().iformat).flags & ffi::AVFMT_NOTIMESTAMPS != 0 }
     }
 
     /// Whether timestamps count from an arbitrary moment and may jump, as in broadcasting.

@@ -4,8 +4,8 @@ use std::ptr::{self, NonNull};
 use rave_core::{Rational, TimeBase};
 
 use super::{
-    AvError, AvPacket, Dictionary, DictionaryRef, ParametersRef, RawChapter, av_rational,
-    av_time_base, ffi, quiet, time_base,
+    AvError, AvPacket, Dictionary, DictionaryRef, ParametersRef, RawChapter, av_rational, av_time_base, ffi,
+    quiet, time_base,
 };
 
 /// A muxer of libavformat.

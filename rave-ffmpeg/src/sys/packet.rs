@@ -37,14 +37,6 @@ impl AvPacket {
         unsafe { ffi::av_packet_unref(self.as_ptr()) };
     }
 
-    /// Moves the contents into a packet of its own and leaves this one empty.
-    pub(crate) fn take(&mut self) -> Result<Self, AvError> {
-        let taken = Self::new()?;
-        // SAFETY: both are valid, the target is empty.
-        unsafe { ffi::av_packet_move_ref(taken.as_ptr(), self.as_ptr()) };
-        Ok(taken)
-    }
-
     /// Replaces the data by a copy of `data`, with the padding that decoders read past the end.
     pub(crate) fn set_data(&mut self, data: &[u8]) -> Result<(), AvError> {
         let length = i32::try_from(data.len()).map_err(|_| AvError::NO_MEMORY)?;

@@ -1,6 +1,5 @@
 use std::marker::PhantomData;
 use std::ptr::NonNull;
-use std::slice;
 
 use rave_core::{ColorSpec, Rational};
 
@@ -142,19 +141,6 @@ impl ParametersRef<'_> {
         };
         color.to_spec()
     }
-
-    pub(crate) fn extradata(&self) -> &[u8] {
-        let raw = self.as_ptr();
-        // SAFETY: as above; `extradata` points to `extradata_size` bytes unless null.
-        unsafe {
-            match usize::try_from((*raw).extradata_size) {
-                Ok(size) if size > 0 && !(*raw).extradata.is_null() => {
-                    slice::from_raw_parts((*raw).extradata, size)
-                }
-                _ => &[],
-            }
-        }
-    }
 }
 
 /// Owned codec parameters.
@@ -178,11 +164,6 @@ impl Parameters {
     pub(crate) fn as_ref(&self) -> ParametersRef<'_> {
         // SAFETY: ours, borrowed from self.
         unsafe { ParametersRef::new(self.0) }
-    }
-
-    pub(crate) fn set_codec_tag(&mut self, tag: u32) {
-        // SAFETY: ours.
-        unsafe { (*self.as_ptr()).codec_tag = tag };
     }
 
     /// Makes it an attachment whose contents are `data`.

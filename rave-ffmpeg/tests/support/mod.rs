@@ -1,0 +1,164 @@
+//! What the tests share: inputs made by the `ffmpeg` program, and its view of files.
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rave_core::{BoxError, HostFrame, Packet, Sink, Stage, Timestamp};
+use rave_ffmpeg::{
+    Container, DecodeReport, DecoderOptions, Demuxer, DemuxerOptions, EncoderOptions, Input, MuxSummary,
+    Muxer, MuxerOptions, SoftwareDecoder, SoftwareEncoder, StreamPlan,
+};
+
+pub type Failure = BoxError;
+
+/// Runs `ffmpeg` with arguments separated by spaces, then further ones, and expects success.
+pub fn ffmpeg(arguments: &str, more: &[&OsStr]) -> Vec<u8> {
+    run("ffmpeg", &format!("-v error -nostdin -y {arguments}"), more)
+}
+
+pub fn run(program: &str, arguments: &str, more: &[&OsStr]) -> Vec<u8> {
+    let output = Command::new(program)
+        .args(arguments.split_whitespace())
+        .args(more)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| panic!("{program}: {error}"));
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {arguments} {more:?}: {words}");
+    output.stdout
+}
+
+/// Makes `name` in `folder`.
+pub fn make(folder: &Path, name: &str, arguments: &str) -> PathBuf {
+    let path = folder.join(name);
+    ffmpeg(arguments, &[path.as_os_str()]);
+    path
+}
+
+/// Lines that ffprobe prints for entries of a file.
+pub fn ffprobe(path: &Path, arguments: &str) -> Vec<String> {
+    let output = run("ffprobe", &format!("-v error -of csv=p=0 {arguments}"), &[path.as_os_str()]);
+    String::from_utf8_lossy(&output)
+        .lines()
+        .map(|line| line.trim_end_matches(',').to_owned())
+        .filter(|line| !line.is_empty())
+        .collect()
+}
+
+/// The folder of real media, or a printed reason why the test does nothing.
+pub fn media() -> Option<PathBuf> {
+    let folder = std::env::var_os("RAVE_MEDIA").map(PathBuf::from);
+    if folder.is_none() {
+        println!("skipped: RAVE_MEDIA does not name the folder of test media");
+    }
+    folder
+}
+
+pub struct Decoded {
+    pub frames: Vec<HostFrame>,
+    pub report: DecodeReport,
+}
+
+impl Decoded {
+    pub fn ticks(&self) -> Vec<i64> {
+        self.frames.iter().map(|frame| frame.info().pts.ticks()).collect()
+    }
+}
+
+/// Decodes a file and hands each frame to `each`.
+pub fn decode_each(
+    path: &Path,
+    options: &DemuxerOptions,
+    mut each: impl FnMut(HostFrame),
+) -> Result<DecodeReport, Failure> {
+    let demuxer = Demuxer::open(&Input::from(path), options)?;
+    let mut decoder = SoftwareDecoder::new(demuxer.video(), &DecoderOptions::default())?;
+    for packet in demuxer {
+        decoder.process(packet?, &mut each)?;
+    }
+    decoder.finish(&mut each)?;
+    Ok(decoder.report().get())
+}
+
+pub fn decode(path: &Path) -> Result<Decoded, Failure> {
+    let mut frames = Vec::new();
+    let report = decode_each(path, &DemuxerOptions::default(), |frame| frames.push(frame))?;
+    Ok(Decoded { frames, report })
+}
+
+/// The samples of a frame in FFmpeg's plane order, rows without padding.
+pub fn samples(frame: &HostFrame) -> Vec<u8> {
+    let layout = frame.layout();
+    let planes = layout.planes();
+    let order: Vec<usize> = match layout.format() {
+        rave_core::PixelFormat::Rgb { .. } => vec![1, 2, 0],
+        _ => (0..planes.len()).collect(),
+    };
+    let mut bytes = Vec::new();
+    for plane in order.into_iter().map(|index| planes[index]) {
+        for row in 0..plane.rows {
+            let start = plane.offset_bytes + row * plane.stride_bytes;
+            bytes.extend_from_slice(&frame.buffer().as_bytes()[start..start + plane.row_bytes]);
+        }
+    }
+    bytes
+}
+
+pub struct Written {
+    pub summary: MuxSummary,
+    pub plan: Vec<StreamPlan>,
+    /// Presentation times of the frames that went in.
+    pub times: Vec<Timestamp>,
+}
+
+/// Decodes `source` and writes it to `target` with everything else.
+pub fn transcode(
+    source: &Path,
+    target: &Path,
+    encoder: &EncoderOptions,
+    muxer: &MuxerOptions,
+) -> Result<Written, Failure> {
+    let input = Input::from(source);
+    let container = Container::from_path(target)?;
+    let demuxer = Demuxer::open(&input, &DemuxerOptions::default())?;
+    let video = demuxer.video().clone();
+    let mut info = *video.info();
+    info.color = info.color.resolve(info.width, info.height).0;
+    let mut decoder = SoftwareDecoder::new(&video, &DecoderOptions::default())?;
+    let mut encoder = SoftwareEncoder::new(&info, encoder, &container)?;
+    let mut muxer = Muxer::create(target, &container, &encoder.stream(), Some((&input, &video)), muxer)?;
+    let plan = muxer.plan().to_vec();
+    let mut times = Vec::new();
+    let mut frames = Vec::new();
+    let mut packets: Vec<Packet> = Vec::new();
+    for packet in demuxer {
+        decoder.process(packet?, &mut |frame| frames.push(frame))?;
+        encode(&mut frames, &mut encoder, &mut muxer, &mut times, &mut packets)?;
+    }
+    decoder.finish(&mut |frame| frames.push(frame))?;
+    encode(&mut frames, &mut encoder, &mut muxer, &mut times, &mut packets)?;
+    encoder.finish(&mut |packet| packets.push(packet))?;
+    for packet in packets {
+        muxer.write(packet)?;
+    }
+    Ok(Written { summary: muxer.finish()?, plan, times })
+}
+
+fn encode(
+    frames: &mut Vec<HostFrame>,
+    encoder: &mut SoftwareEncoder,
+    muxer: &mut Muxer,
+    times: &mut Vec<Timestamp>,
+    packets: &mut Vec<Packet>,
+) -> Result<(), Failure> {
+    for frame in frames.drain(..) {
+        times.push(frame.info().pts);
+        encoder.process(frame, &mut |packet| packets.push(packet))?;
+    }
+    for packet in packets.drain(..) {
+        muxer.write(packet)?;
+    }
+    Ok(())
+}
