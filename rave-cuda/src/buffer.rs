@@ -35,7 +35,7 @@ impl CudaBuffer {
     /// # Errors
     /// [`Error::Cuda`] if the driver refuses to order the streams, or an earlier asynchronous call failed.
     pub fn read(&self, stream: &Stream) -> Result<Access<'_>, Error> {
-        self.allocation.access(stream)
+        self.allocation.access(stream, Use::Read)
     }
 
     /// The address, to be written by work that is enqueued on `stream` while the guard lives.
@@ -43,7 +43,7 @@ impl CudaBuffer {
     /// # Errors
     /// As for [`read`](Self::read).
     pub fn write(&mut self, stream: &Stream) -> Result<Access<'_>, Error> {
-        self.allocation.access(stream)
+        self.allocation.access(stream, Use::Write)
     }
 }
 
@@ -106,9 +106,9 @@ impl Allocation {
         self.bucket_bytes
     }
 
-    fn access(&self, stream: &Stream) -> Result<Access<'_>, Error> {
+    fn access(&self, stream: &Stream, right: Use) -> Result<Access<'_>, Error> {
         self.last_use.lock().let_wait(stream)?;
-        Ok(Access { allocation: self, stream: stream.clone() })
+        Ok(Access { allocation: self, stream: stream.clone(), right })
     }
 }
 
@@ -130,12 +130,26 @@ impl Drop for Allocation {
 pub struct Access<'a> {
     allocation: &'a Allocation,
     stream: Stream,
+    right: Use,
+}
+
+/// What a buffer was lent for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    Read,
+    Write,
 }
 
 impl Access<'_> {
     /// The address on the device.
     pub const fn address(&self) -> u64 {
         self.allocation.address
+    }
+
+    /// Whether work on `stream` may use `len_bytes` in this way.
+    pub(crate) fn permits(&self, stream: &Stream, right: Use, len_bytes: usize) -> bool {
+        let is_right = self.right == Use::Write || right == Use::Read;
+        is_right && self.stream.is(stream) && len_bytes <= self.allocation.bucket_bytes
     }
 }
 

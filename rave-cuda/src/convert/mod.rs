@@ -4,7 +4,7 @@ mod tests;
 
 use rave_core::{BoxError, ChromaFilter, ColorSpec, Layout, PixelFormat, Stage, VideoInfo};
 
-use crate::buffer::{Access, CudaFrame};
+use crate::buffer::{Access, CudaFrame, Use};
 use crate::device::Device;
 use crate::error::Error;
 use crate::layout::{check_frame, device_layout};
@@ -72,12 +72,38 @@ impl CudaConverter {
         let read = read.collect::<Result<Vec<Access<'_>>, Error>>()?;
         let written = targets.iter_mut().map(|frame| frame.buffer_mut().write(stream));
         let written = written.collect::<Result<Vec<Access<'_>>, Error>>()?;
+        self.enqueue(stream, (&read, &from), (&written, &to))
+    }
+
+    /// Enqueues the conversion of pictures whose memory is held already, as often as is wanted: `from` says how each
+    /// source lies in its buffer, `to` how each target does.
+    ///
+    /// # Errors
+    /// [`Error::Frame`] if the numbers differ, a layout is not what the converter was made for or does not fit, or the
+    /// accesses are not for this stream and use; [`Error::Cuda`].
+    pub fn enqueue(
+        &self,
+        stream: &Stream,
+        (sources, from): (&[Access<'_>], &Layout),
+        (targets, to): (&[Access<'_>], &Layout),
+    ) -> Result<(), Error> {
+        check_frame(from, self.input, self.size)?;
+        check_frame(to, self.output, self.size)?;
+        let permits = |accesses: &[Access<'_>], right, layout: &Layout| {
+            accesses.iter().all(|access| access.permits(stream, right, layout.size_bytes()))
+        };
+        let are_permitted = permits(sources, Use::Read, from) && permits(targets, Use::Write, to);
+        if !are_permitted || sources.len() != targets.len() {
+            let message =
+                "the buffers of a conversion differ in number, are too short or not held for its stream";
+            return Err(rave_core::Error::Layout(message.into()).into());
+        }
         let addresses = |accesses: &[Access<'_>]| accesses.iter().map(Access::address).collect::<Vec<_>>();
-        let (sources, targets) = (addresses(&read), addresses(&written));
-        let batch = Batch { sources: &sources, targets: &targets, from: &from, to: &to };
+        let (sources, targets) = (addresses(sources), addresses(targets));
+        let batch = Batch { sources: &sources, targets: &targets, from, to };
         for launch in self.plan.launches(&batch) {
-            // SAFETY: `Frame::new` has checked that each buffer holds its layout, `check` that all layouts are those of
-            // the batch; the accesses live until after the loop.
+            // SAFETY: every buffer is held, for this stream and use, and as long as its layout; they are the caller's
+            // until after this call.
             unsafe { self.device.launch(stream, &launch) }?;
         }
         Ok(())

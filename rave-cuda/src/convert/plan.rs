@@ -109,7 +109,7 @@ fn frames(addresses: &[u64]) -> [u64; MAX_FRAMES] {
 
 /// Whether every row of every frame can be accessed 16 bytes at a time.
 fn is_aligned(addresses: &[u64], planes: &[Plane; 3]) -> u32 {
-    let is_multiple = |value: u64| value % 16 == 0;
+    let is_multiple = |value: u64| value.is_multiple_of(16);
     let are_rows = planes.iter().all(|plane| is_multiple(plane.offset) && is_multiple(plane.stride));
     u32::from(are_rows && addresses.iter().copied().all(is_multiple))
 }

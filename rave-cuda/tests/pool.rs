@@ -1,0 +1,189 @@
+//! The pool and the order of work on a GPU.
+#![allow(clippy::unwrap_used, reason = "all of it is test code")]
+
+mod common;
+
+use common::{Rows, blank, device, distance, gpu, info, layout, noise, to_device, to_host, video};
+use rave_core::{ChromaFilter, CodedError, ColorSpec, Convert, HostFrame, PixelFormat, Stage, VideoInfo};
+use rave_cuda::{CudaConvert, Device, Download, Error, Pool, PoolOptions, Upload};
+
+#[test]
+fn the_gpu_says_what_it_is() {
+    let Some(device) = device() else { return };
+    let info = device.info().unwrap();
+    println!("{info:?}");
+    let listed = Device::list().unwrap();
+    assert_eq!(listed[0].uuid, info.uuid);
+    assert!(info.compute_capability >= (7, 5) && info.cuda_version >= (12, 4));
+    assert!(info.free_bytes <= info.total_bytes && info.total_bytes > 1 << 30);
+    assert!(info.uuid.starts_with("GPU-") && info.pci_bus_id.contains(':'));
+}
+
+#[test]
+fn a_second_thread_can_use_the_device() {
+    let Some((pool, stream)) = gpu() else { return };
+    let frame = noise(layout(PixelFormat::NV12, (320, 180), Rows::Padded), 1);
+    let found = std::thread::scope(|scope| {
+        let work = || {
+            pool.device().bind().unwrap();
+            to_host(&stream, &to_device(&pool, &stream, &frame))
+        };
+        scope.spawn(work).join().unwrap()
+    });
+    assert_eq!(distance(&frame, &found), 0.0);
+}
+
+#[test]
+fn a_dropped_buffer_is_used_again() {
+    let Some((pool, stream)) = gpu() else { return };
+    let buffer = pool.take(3 << 20).unwrap();
+    let address = buffer.read(&stream).unwrap().address();
+    assert_eq!(address % 256, 0);
+    drop(buffer);
+    let again = pool.take((4 << 20) - 5).unwrap();
+    assert_eq!(again.read(&stream).unwrap().address(), address);
+    let health = pool.health();
+    assert_eq!((health.hits, health.misses, health.recycled), (1, 1, 1));
+    assert_eq!((health.allocated_bytes, health.used_bytes, health.peak_bytes), (4 << 20, 4 << 20, 4 << 20));
+}
+
+#[test]
+fn a_full_bucket_frees_what_comes_back() {
+    let Some((pool, _)) = gpu() else { return };
+    let buffers: Vec<_> = (0..40).map(|_| pool.take(1000).unwrap()).collect();
+    drop(buffers);
+    let health = pool.health();
+    assert_eq!((health.recycled, health.overflowed), (32, 8));
+    assert_eq!((health.allocated_bytes, health.used_bytes), (32 * 4096, 0));
+}
+
+#[test]
+fn the_limit_is_hard_but_counts_no_idle_buffer_of_another_size() {
+    let Some(device) = device() else { return };
+    let pool = Pool::new(&device, PoolOptions { limit_mib: Some(8) });
+    drop(pool.take(6 << 20).unwrap());
+    let buffer = pool.take(4 << 20).unwrap();
+    assert_eq!(pool.health().evicted, 1);
+    let Err(error) = pool.take(6 << 20) else { panic!("must be refused") };
+    assert!(matches!(error, Error::VramLimit { limit_mib: 8, .. }), "{error}");
+    assert!(error.is_recoverable());
+    drop(buffer);
+    assert!(pool.take(6 << 20).is_ok());
+    assert!(pool.health().peak_bytes <= 8 << 20);
+}
+
+#[test]
+fn more_than_the_gpu_has_is_an_error_of_its_own() {
+    let Some((pool, _)) = gpu() else { return };
+    let total = pool.device().info().unwrap().total_bytes;
+    let Err(error) = pool.take(total * 2) else { panic!("must be refused") };
+    assert!(matches!(error, Error::VramExhausted { .. }), "{error}");
+    assert_eq!(pool.health().allocated_bytes, 0);
+    assert!(pool.take(4096).is_ok(), "the pool can be used afterwards");
+}
+
+/// Upload, to RGB, back, download: with `depth` frames under way between the stages.
+fn run_chain(pool: &Pool, frames: &[HostFrame], video: &VideoInfo, depth: usize) -> Vec<HostFrame> {
+    let rgb = ColorSpec::BT709.to_rgb();
+    let mut upload = Upload::new(pool, video).unwrap();
+    let mut to_rgb =
+        CudaConvert::new(pool, video, PixelFormat::RGB_F16, rgb, ChromaFilter::Bilinear).unwrap();
+    let rgb_info = *to_rgb.output_info();
+    let mut from_rgb =
+        CudaConvert::new(pool, &rgb_info, video.format, video.color, ChromaFilter::Bilinear).unwrap();
+    let mut download = Download::new(pool, video).unwrap();
+    let mut outputs = Vec::new();
+    let mut under_way = std::collections::VecDeque::new();
+    for frame in frames {
+        let converted = from_rgb.convert(&to_rgb.convert(&upload.upload(frame).unwrap()).unwrap()).unwrap();
+        under_way.push_back(converted);
+        if under_way.len() == depth {
+            let oldest = under_way.pop_front().unwrap();
+            download.process(oldest, &mut |frame| outputs.push(frame)).unwrap();
+        }
+    }
+    for rest in under_way {
+        download.process(rest, &mut |frame| outputs.push(frame)).unwrap();
+    }
+    download.finish(&mut |frame| outputs.push(frame)).unwrap();
+    outputs
+}
+
+fn clip(video: &VideoInfo, count: u64) -> Vec<HostFrame> {
+    let layout = layout(video.format, (video.width, video.height), Rows::Packed);
+    let frame = |index: u64| {
+        let picture = noise(layout, index);
+        HostFrame::new(picture.into_buffer(), layout, video.color, info(index as i64)).unwrap()
+    };
+    (0..count).map(frame).collect()
+}
+
+#[test]
+fn frames_come_out_in_order_alike_at_every_depth_and_as_on_the_host() {
+    let Some((pool, _)) = gpu() else { return };
+    let video = video(PixelFormat::NV12, ColorSpec::BT709, (642, 362));
+    let frames = clip(&video, 24);
+    let rgb = ColorSpec::BT709.to_rgb();
+    let mut to_rgb = Convert::new(&video, PixelFormat::RGB_F16, rgb, ChromaFilter::Bilinear).unwrap();
+    let rgb_info = *to_rgb.output_info();
+    let mut from_rgb = Convert::new(&rgb_info, video.format, video.color, ChromaFilter::Bilinear).unwrap();
+    let expected: Vec<_> =
+        frames.iter().map(|frame| from_rgb.convert(&to_rgb.convert(frame).unwrap()).unwrap()).collect();
+    let shallow = run_chain(&pool, &frames, &video, 1);
+    let deep = run_chain(&pool, &frames, &video, 4);
+    assert_eq!((shallow.len(), deep.len()), (24, 24));
+    for (index, (shallow, deep)) in shallow.iter().zip(&deep).enumerate() {
+        assert_eq!(shallow.info().pts.ticks(), index as i64);
+        assert_eq!(deep.info(), shallow.info());
+        assert_eq!(distance(shallow, deep), 0.0, "frame {index}: depth 1 against 4");
+        assert!(distance(shallow, &expected[index]) <= 1.0, "frame {index}: against the host");
+    }
+}
+
+#[test]
+fn after_warm_up_nothing_is_allocated_or_freed() {
+    let Some((pool, _)) = gpu() else { return };
+    let video = video(PixelFormat::NV12, ColorSpec::BT709, (640, 360));
+    let frames = clip(&video, 10);
+    let rgb = ColorSpec::BT709.to_rgb();
+    let mut upload = Upload::new(&pool, &video).unwrap();
+    let mut to_rgb =
+        CudaConvert::new(&pool, &video, PixelFormat::RGB_F16, rgb, ChromaFilter::Bilinear).unwrap();
+    let rgb_info = *to_rgb.output_info();
+    let mut from_rgb =
+        CudaConvert::new(&pool, &rgb_info, video.format, video.color, ChromaFilter::Bilinear).unwrap();
+    let mut download = Download::new(&pool, &video).unwrap();
+    let (mut warm, mut free) = (None, 0);
+    let mut count = 0;
+    for index in 0..5100 {
+        if index == 100 {
+            warm = Some(pool.health());
+            free = pool.device().info().unwrap().free_bytes;
+        }
+        let frame = upload.upload(&frames[index % frames.len()]).unwrap();
+        let frame = from_rgb.convert(&to_rgb.convert(&frame).unwrap()).unwrap();
+        download.process(frame, &mut |_| count += 1).unwrap();
+    }
+    download.finish(&mut |_| count += 1).unwrap();
+    let (warm, end) = (warm.unwrap(), pool.health());
+    println!("{end:?}");
+    assert_eq!(count, 5100);
+    assert_eq!(end.misses, warm.misses, "driver allocations");
+    assert_eq!((end.overflowed, end.evicted), (warm.overflowed, warm.evicted), "driver frees");
+    assert_eq!((end.allocated_bytes, end.peak_bytes), (warm.allocated_bytes, warm.peak_bytes));
+    let after = pool.device().info().unwrap().free_bytes;
+    // Another program on the same GPU would move this; on a machine of its own it is exact.
+    assert_eq!(after, free, "free memory of the GPU");
+}
+
+#[test]
+fn a_stage_refuses_a_frame_of_another_size() {
+    let Some((pool, stream)) = gpu() else { return };
+    let video = video(PixelFormat::NV12, ColorSpec::BT709, (64, 36));
+    let mut upload = Upload::new(&pool, &video).unwrap();
+    let other = blank(layout(PixelFormat::NV12, (36, 64), Rows::Packed));
+    assert!(matches!(upload.upload(&other), Err(Error::Frame(_))));
+    let mut download = Download::new(&pool, &video).unwrap();
+    let other = to_device(&pool, &stream, &other);
+    assert!(download.process(other, &mut |_| ()).is_err());
+}
