@@ -199,6 +199,9 @@ struct First {
 const MAX_AHEAD_PACKETS: usize = 600;
 const MAX_AHEAD_BYTES: usize = 256 << 20;
 
+/// FFmpeg's number for a codec that it does not know.
+const NO_CODEC: i32 = 0;
+
 fn first_frame(
     input: &Input,
     context: &mut InputContext,
@@ -213,6 +216,9 @@ fn first_frame(
         DecoderSettings { time_base, frame_rate: stream.average_frame_rate(), threads: 1, is_strict: false };
     let opened = DecoderContext::open(stream.parameters(), &settings);
     let unusable = |reason| Error::InputNoFrames { input: input.clone(), stream: index, reason };
+    if stream.parameters().codec_id() == NO_CODEC {
+        return Err(unusable("the file does not say its codec: its header is damaged or cut off".to_owned()));
+    }
     let mut decoder = match opened {
         Ok(Some(decoder)) => decoder,
         Ok(None) => return Err(Error::DecoderMissing { codec }),

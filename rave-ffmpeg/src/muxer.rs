@@ -82,13 +82,36 @@ pub struct Muxer {
 }
 
 /// An output stream while it is written.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Track {
     pub(crate) source_index: Option<usize>,
     pub(crate) packets: u64,
     pub(crate) last_dts: Option<i64>,
-    /// Time that the container adds before the first sample: Matroska's codec delay, in seconds.
-    pub(crate) padding: f64,
+    /// What is added to its times besides the shift, in seconds: Matroska's codec delay.
+    pub(crate) delay: CodecDelay,
+}
+
+/// Matroska tells how much a decoder drops at the start, and readers subtract it from the times.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct CodecDelay {
+    pub(crate) samples: i64,
+    pub(crate) sample_rate: u32,
+    /// Whether it has to be added here: some releases of FFmpeg's muxer do it, some do not.
+    pub(crate) is_added_here: bool,
+}
+
+impl CodecDelay {
+    pub(crate) fn seconds(self) -> f64 {
+        if self.samples == 0 { 0.0 } else { self.samples as f64 / f64::from(self.sample_rate) }
+    }
+
+    /// The ticks to add to a time.
+    fn ticks(self, time_base: TimeBase) -> i64 {
+        match TimeBase::new(1, i64::from(self.sample_rate)) {
+            Ok(rate) if self.is_added_here => Timestamp::new(self.samples, rate).rescale(time_base).ticks(),
+            _ => 0,
+        }
+    }
 }
 
 impl Muxer {
@@ -115,7 +138,9 @@ impl Muxer {
             source => Error::OutputUnwritable { path: path.to_owned(), source },
         };
         let mut output = OutputContext::create(container.format(), &file_url(path)).map_err(unwritable)?;
-        let written = mux_setup::write_header(&mut output, setup, container, video, options)
+        let delays = mux_setup::codec_delays(&setup, container, path);
+        let mut output = OutputContext::create(container.format(), &file_url(path)).map_err(unwritable)?;
+        let written = mux_setup::write_header(&mut output, setup, &delays, container, video, options)
             .map_err(|error| write_error(path, error))?;
         Ok(Self {
             path: path.to_owned(),
@@ -137,6 +162,30 @@ impl Muxer {
     /// What becomes of each stream of the source, in the source's order. Empty without a source.
     pub fn plan(&self) -> &[StreamPlan] {
         &self.plan
+    }
+
+    /// Completes the file with the other streams ending where the video does: for a job that is cut short.
+    ///
+    /// # Errors
+    /// As for [`finish`](Sink::finish).
+    pub fn finish_at_video_end(mut self) -> Result<MuxSummary, Error> {
+        self.shift_ticks.get_or_insert(self.clock_shift_ticks);
+        self.complete()
+    }
+
+    fn complete(self) -> Result<MuxSummary, Error> {
+        let bytes = self.output.finish().map_err(|error| write_error(&self.path, error))?;
+        let copied = |track: &Track| Some((track.source_index?, track.packets));
+        Ok(MuxSummary {
+            bytes,
+            video_packets: self.tracks[self.video_index].packets,
+            copied_packets: self.tracks.iter().filter_map(copied).collect(),
+            moved_packets: self.moved_packets,
+            timestamp_shift: self
+                .shift_ticks
+                .filter(|&ticks| ticks != 0)
+                .map(|ticks| Timestamp::new(ticks, self.video_time_base)),
+        })
     }
 
     fn read_error(&self, source: AvError) -> Error {
@@ -207,7 +256,7 @@ impl Muxer {
     ) -> Result<AvPacket, Error> {
         let to = self.output.time_base(track);
         let shift = Timestamp::new(self.shift_ticks.unwrap_or(0), self.video_time_base);
-        let shift_ticks = shift.rescale(time_base).ticks();
+        let shift_ticks = shift.rescale(time_base).ticks() + self.tracks[track].delay.ticks(time_base);
         let rescale =
             |ticks: i64| Timestamp::new(ticks, time_base).plus_ticks(shift_ticks).rescale(to).ticks();
         let duration = packet.duration().map(|ticks| Timestamp::new(ticks, time_base).rescale(to).ticks());
@@ -251,16 +300,16 @@ impl Muxer {
         let copies = self.copies.iter().flat_map(CopyReader::queued).map(|queued| {
             let pts = queued.packet.pts().filter(|_| uses_pts);
             let time = pts.map_or(queued.time, |ticks| Timestamp::new(ticks, queued.time_base));
-            seconds(time) + self.padding(queued.packet.stream_index())
+            seconds(time) + self.delay_seconds(queued.packet.stream_index())
         });
         let earliest = copies.chain(first.map(seconds)).fold(0.0, f64::min);
         let tick = self.video_time_base.seconds_per_tick().to_f64();
         self.shift_ticks = Some(self.clock_shift_ticks + (-earliest / tick).ceil() as i64);
     }
 
-    fn padding(&self, source_index: usize) -> f64 {
+    fn delay_seconds(&self, source_index: usize) -> f64 {
         let track = self.tracks.iter().find(|track| track.source_index == Some(source_index));
-        track.map_or(0.0, |track| track.padding)
+        track.map_or(0.0, |track| track.delay.seconds())
     }
 
     fn write_rest(&mut self) -> Result<(), Error> {
@@ -294,17 +343,6 @@ impl Sink for Muxer {
 
     fn finish(mut self) -> Result<MuxSummary, BoxError> {
         self.write_rest()?;
-        let bytes = self.output.finish().map_err(|error| write_error(&self.path, error))?;
-        let copied = |track: &Track| Some((track.source_index?, track.packets));
-        Ok(MuxSummary {
-            bytes,
-            video_packets: self.tracks[self.video_index].packets,
-            copied_packets: self.tracks.iter().filter_map(copied).collect(),
-            moved_packets: self.moved_packets,
-            timestamp_shift: self
-                .shift_ticks
-                .filter(|&ticks| ticks != 0)
-                .map(|ticks| Timestamp::new(ticks, self.video_time_base)),
-        })
+        Ok(self.complete()?)
     }
 }

@@ -139,7 +139,8 @@ fn streams_that_the_container_cannot_hold() {
     let json = result.succeeded().json();
     let dropped =
         json["streams"].as_array().unwrap().iter().find(|stream| stream["outcome"] == "dropped").unwrap();
-    assert!(dropped["reason"].as_str().unwrap().contains("vorbis"), "{dropped}");
+    assert!(dropped["reason"].as_str().unwrap().contains("no place"), "{dropped}");
+    assert_eq!(dropped["codec"], "vorbis");
 }
 
 #[test]
@@ -195,7 +196,7 @@ mod signals {
     /// Starts a job that would take minutes, and waits until it has written frames.
     fn running(folder: &Folder) -> (Child, impl Iterator<Item = String>) {
         let input =
-            folder.clip("in.mkv", "-f lavfi -i testsrc2=s=640x480:r=25:d=120 -c:v libx264 -preset ultrafast");
+            folder.clip("in.mkv", "-f lavfi -i testsrc2=s=160x120:r=25:d=200 -c:v libx264 -preset ultrafast");
         let mut rave = command();
         rave.args(["-m", "resize-cubic-x2", "--progress", "json", "-i"])
             .arg(input)
@@ -221,7 +222,7 @@ mod signals {
         let rest: Vec<_> = lines.collect();
         assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
         let count = crate::support::frames(&folder.file("out.mkv"), "pts_time").len();
-        assert!((1..3000).contains(&count), "{count}");
+        assert!((1..5000).contains(&count), "{count}");
         assert_eq!(folder.names(), ["in.mkv", "out.mkv"]);
     }
 

@@ -94,7 +94,7 @@ fn an_untagged_source_is_tagged_with_what_was_assumed() {
 #[test]
 fn odd_sizes_and_odd_names_work() {
     let folder = Folder::new();
-    let arguments = "-f lavfi -i testsrc2=s=63x47:r=25:d=0.2 -pix_fmt yuv444p -c:v libx264";
+    let arguments = "-f lavfi -i testsrc2=s=64x48:r=25:d=0.2 -vf format=yuv444p,scale=63:47 -c:v libx264";
     let input = folder.clip("a film: 100% \u{e4} 'quoted'.mkv", arguments);
     let output = folder.file("-out put\n.mkv");
     let json = upscale(&input, &output, &[]).succeeded().json();

@@ -13,7 +13,7 @@ use super::check::{CheckReport, Expected, check_output};
 use super::memory::{Stops, check_memory};
 use super::output::OutputFile;
 use super::progress::{Progress, ProgressMeter};
-use super::stages::{Conversions, RecordingDecoder, Timestamps};
+use super::stages::{Conversions, Output, RecordingDecoder, Timestamps};
 use super::{Queues, UpscaleOptions};
 use crate::{Assembly, Chain, Control, Error, Report};
 
@@ -94,9 +94,11 @@ impl UpscaleJob {
                 .map_err(Error::leaf)?;
         let plan = line.plan(muxer.plan(), demuxer.video().estimated_frames());
         let (timestamps, decoding) = (Timestamps::default(), line.decoder.report());
-        let chain = line.chain(demuxer, muxer, Timestamps::clone(&timestamps), options.queues);
+        let control = Control::new();
+        let sink = Output { muxer, control: control.clone() };
+        let chain = line.chain(demuxer, sink, Timestamps::clone(&timestamps), options.queues);
         let has_timestamps = container.has_timestamps();
-        Ok(Self { plan, chain, output: file, has_timestamps, timestamps, decoding, control: Control::new() })
+        Ok(Self { plan, chain, output: file, has_timestamps, timestamps, decoding, control })
     }
 
     /// Stops the job while it runs, from any thread.
@@ -222,7 +224,7 @@ impl Line {
     fn chain(
         self,
         demuxer: Demuxer,
-        muxer: Muxer,
+        output: Output,
         timestamps: Timestamps,
         queues: Queues,
     ) -> Assembly<MuxSummary> {
@@ -238,7 +240,7 @@ impl Line {
             .queue(queues.upscaled)
             .then("encode", self.encoder)
             .queue(queues.packets)
-            .sink("mux", muxer)
+            .sink("mux", output)
     }
 }
 

@@ -1,8 +1,10 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rave_core::{BoxError, Convert, HostFrame, Packet, Stage, Timestamp};
-use rave_ffmpeg::SoftwareDecoder;
+use rave_core::{BoxError, Convert, HostFrame, Packet, Sink, Stage, Timestamp};
+use rave_ffmpeg::{MuxSummary, Muxer, SoftwareDecoder};
+
+use crate::Control;
 
 /// The presentation times of decoded frames, in order, for the check of the output.
 pub(super) type Timestamps = Arc<Mutex<Vec<Timestamp>>>;
@@ -51,5 +53,24 @@ impl Stage for Conversions {
 
     fn finish(&mut self, _: &mut dyn FnMut(HostFrame)) -> Result<(), BoxError> {
         Ok(())
+    }
+}
+
+/// The muxer; when the job is cut short, the copied streams end where the video does.
+pub(super) struct Output {
+    pub(super) muxer: Muxer,
+    pub(super) control: Control,
+}
+
+impl Sink for Output {
+    type Input = Packet;
+    type Summary = MuxSummary;
+
+    fn write(&mut self, packet: Packet) -> Result<(), BoxError> {
+        self.muxer.write(packet)
+    }
+
+    fn finish(self) -> Result<MuxSummary, BoxError> {
+        if self.control.is_finishing() { Ok(self.muxer.finish_at_video_end()?) } else { self.muxer.finish() }
     }
 }
