@@ -88,7 +88,7 @@ impl SoftwareEncoder {
         source: &VideoInfo,
         options: &EncoderOptions,
     ) -> Result<(PixelFormat, Vec<String>), Error> {
-        let encoder = find(options)?;
+        let encoder = find(options, source)?;
         let (name, supported) = (encoder.name(), encoder_format::supported(encoder));
         if let Some(wanted) = options.pixel_format {
             check_format(&name, wanted, &supported)?;
@@ -112,7 +112,7 @@ impl SoftwareEncoder {
     /// size; [`Error::StreamIncompatible`] if the container cannot hold the codec.
     pub fn new(info: &VideoInfo, options: &EncoderOptions, container: &Container) -> Result<Self, Error> {
         check_container(options.codec, container)?;
-        let encoder = find(options)?;
+        let encoder = find(options, info)?;
         let name = encoder.name();
         check_format(&name, info.format, &encoder_format::supported(encoder))?;
         let Some(descriptor) = format::descriptor(info.format) else {
@@ -255,12 +255,15 @@ impl Stage for SoftwareEncoder {
     }
 }
 
-fn find(options: &EncoderOptions) -> Result<Encoder, Error> {
+fn find(options: &EncoderOptions, info: &VideoInfo) -> Result<Encoder, Error> {
     let Some(name) = options.encoder.as_deref() else {
         let known = options.codec.encoders();
-        return known.iter().find_map(|name| Encoder::find(name)).ok_or_else(|| Error::EncoderMissing {
-            encoder: known.join(" or "),
-            hint: format!("install an FFmpeg with it, or choose another codec than {}", options.codec),
+        let takes = |name: &&&str| known.len() == 1 || Kind::of(name).takes_size(info.width, info.height);
+        return known.iter().filter(takes).find_map(|name| Encoder::find(name)).ok_or_else(|| {
+            Error::EncoderMissing {
+                encoder: known.join(" or "),
+                hint: format!("install an FFmpeg with it, or choose another codec than {}", options.codec),
+            }
         });
     };
     let encoder = Encoder::find(name).ok_or_else(|| Error::EncoderMissing {

@@ -36,6 +36,17 @@ impl Kind {
         matches!(self, Self::X264 | Self::X265 | Self::SvtAv1 | Self::Other)
     }
 
+    /// Whether frames of this size can be encoded in some pixel format.
+    pub(crate) const fn takes_size(self, width: u32, height: u32) -> bool {
+        const LEAST: u32 = 64;
+        match self {
+            Self::SvtAv1 => {
+                width >= LEAST && height >= LEAST && width.is_multiple_of(2) && height.is_multiple_of(2)
+            }
+            _ => true,
+        }
+    }
+
     /// Default and greatest value of crf.
     const fn crf_scale(self) -> Option<(f32, f32)> {
         match self {

@@ -1,12 +1,16 @@
 //! The streams, tags and options of an output, up to its header.
 
+use std::path::Path;
+
 use rave_core::{TimeBase, Timestamp};
 
 use crate::container::Family;
 use crate::copy::CopyReader;
-use crate::muxer::Track;
+use crate::input::file_url;
+use crate::muxer::{CodecDelay, Track};
 use crate::sys::{
-    AvError, Dictionary, DictionaryRef, InputContext, NewStream, OutputContext, SideData, StreamRef, ffi,
+    AvError, AvPacket, Dictionary, DictionaryRef, InputContext, NewStream, OutputContext, SideData,
+    StreamRef, ffi,
 };
 use crate::{
     Container, EncodedStream, Error, Input, MuxerOptions, Selection, StreamKind, StreamOutcome, StreamPlan,
@@ -60,6 +64,7 @@ impl Setup {
 pub(crate) fn write_header(
     output: &mut OutputContext,
     setup: Setup,
+    delays: &[CodecDelay],
     container: &Container,
     video: &EncodedStream,
     options: &MuxerOptions,
@@ -72,20 +77,19 @@ pub(crate) fn write_header(
         match (&entry.outcome, source) {
             (StreamOutcome::Encoded { .. }, source) => {
                 video_index = output.add_stream(encoded_stream(container, video, source, options)?)?;
-                tracks.push(Track { source_index: None, packets: 0, last_dts: None, padding: 0.0 });
+                tracks.push(Track::default());
             }
             (StreamOutcome::Copied { .. }, Some(source)) => {
                 add_copy(output, container, source, options)?;
-                let source_index = Some(entry.source_index);
-                let padding = padding(container, source);
-                tracks.push(Track { source_index, packets: 0, last_dts: None, padding });
+                let delay = delays.get(entry.source_index).copied().unwrap_or_default();
+                tracks.push(Track { source_index: Some(entry.source_index), delay, ..Track::default() });
             }
             _ => {}
         }
     }
     if plan.is_empty() {
         video_index = output.add_stream(encoded_stream(container, video, None, options)?)?;
-        tracks.push(Track { source_index: None, packets: 0, last_dts: None, padding: 0.0 });
+        tracks.push(Track::default());
     }
     let clock_shift_ticks =
         reader.as_ref().map_or(0, |reader| clock_shift(reader, container, video.time_base()));
@@ -95,17 +99,28 @@ pub(crate) fn write_header(
     }
     let mut settings = settings(container, video, reader.as_ref())?;
     output.write_header(&mut settings)?;
-    let copies = reader.map(|reader| CopyReader::new(reader, &copied(&plan, container)));
+    let copies = reader.map(|reader| {
+        let copied = copied(&plan, &reader, container);
+        CopyReader::new(reader, &copied)
+    });
     Ok(Written { plan, video_index, copies, tracks, clock_shift_ticks })
 }
 
-/// The copied streams whose packets are to be read, and whether each is dense.
-fn copied(plan: &[StreamPlan], container: &Container) -> Vec<(usize, bool)> {
-    let _ = container;
+/// The copied streams whose packets are to be read, and whether each is dense. Attachments lie in the header.
+fn copied(plan: &[StreamPlan], reader: &InputContext, container: &Container) -> Vec<(usize, bool)> {
+    let is_attachment = |entry: &StreamPlan| {
+        let stream = reader.stream(entry.source_index);
+        let is_cover = stream.is_some_and(StreamRef::is_attached_picture);
+        entry.kind == StreamKind::Attachment || is_cover && container.family() == Family::Matroska
+    };
+    let is_dense = |entry: &StreamPlan| {
+        let stream = reader.stream(entry.source_index);
+        let is_cover = stream.is_some_and(StreamRef::is_attached_picture);
+        matches!(entry.kind, StreamKind::Video | StreamKind::Audio) && !is_cover
+    };
     plan.iter()
-        .filter(|entry| matches!(entry.outcome, StreamOutcome::Copied { .. }))
-        .filter(|entry| entry.kind != StreamKind::Attachment)
-        .map(|entry| (entry.source_index, matches!(entry.kind, StreamKind::Video | StreamKind::Audio)))
+        .filter(|entry| matches!(entry.outcome, StreamOutcome::Copied { .. }) && !is_attachment(entry))
+        .map(|entry| (entry.source_index, is_dense(entry)))
         .collect()
 }
 
@@ -205,13 +220,58 @@ fn name_attachment(metadata: &mut Dictionary, source: StreamRef<'_>) -> Result<(
     Ok(())
 }
 
-/// Seconds that Matroska adds to a stream's times for the samples its decoder drops.
-fn padding(container: &Container, source: StreamRef<'_>) -> f64 {
-    let parameters = source.parameters();
-    if container.family() != Family::Matroska || parameters.sample_rate() == 0 {
-        return 0.0;
+/// The delays of the source's streams, by index, where Matroska has to tell them.
+pub(crate) fn codec_delays(setup: &Setup, container: &Container, path: &Path) -> Vec<CodecDelay> {
+    let Some(reader) = setup.reader.as_ref().filter(|_| container.family() == Family::Matroska) else {
+        return Vec::new();
+    };
+    let mut delays: Vec<CodecDelay> = reader.streams().map(codec_delay).collect();
+    let first = delays.iter().position(|delay| delay.samples > 0).and_then(|index| reader.stream(index));
+    if let Some(stream) = first {
+        let is_added_here = !adds_codec_delay(container, stream, path).unwrap_or(true);
+        delays.iter_mut().for_each(|delay| delay.is_added_here = is_added_here);
     }
-    parameters.initial_padding() as f64 / f64::from(parameters.sample_rate())
+    delays
+}
+
+fn codec_delay(stream: StreamRef<'_>) -> CodecDelay {
+    let parameters = stream.parameters();
+    let is_opus = parameters.codec().as_deref() == Some("opus");
+    match parameters.sample_rate() {
+        sample_rate @ 1.. if is_opus => {
+            CodecDelay { samples: parameters.initial_padding(), sample_rate, is_added_here: false }
+        }
+        _ => CodecDelay::default(),
+    }
+}
+
+/// Whether this release's muxer adds the codec delay to the times, found by writing one packet to `path` and reading
+/// it: the reader always subtracts it.
+fn adds_codec_delay(container: &Container, stream: StreamRef<'_>, path: &Path) -> Result<bool, AvError> {
+    const TICKS: i64 = 1000;
+    let millis = TimeBase::new(1, 1000).map_err(|_| AvError::INVALID_DATA)?;
+    let url = file_url(path);
+    let mut output = OutputContext::create(container.format(), &url)?;
+    output.add_stream(NewStream {
+        parameters: stream.parameters(),
+        codec_tag: 0,
+        time_base: millis,
+        sample_aspect_ratio: None,
+        frame_rate: None,
+        disposition: 0,
+        metadata: Dictionary::new(),
+        side_data: Vec::new(),
+    })?;
+    output.write_header(&mut Dictionary::new())?;
+    let mut packet = AvPacket::new()?;
+    packet.set_data(&[0xfc, 0xff, 0xfe])?;
+    packet.set_times(Some(TICKS), Some(TICKS), Some(20));
+    output.write(&mut packet)?;
+    output.finish()?;
+    let mut input = InputContext::open(&url, None, &mut Dictionary::new())?;
+    input.read(&mut packet)?;
+    let read = packet.pts().ok_or(AvError::INVALID_DATA)?;
+    Ok((read - TICKS).abs() <= 1)
 }
 
 /// Broadcast clocks start anywhere: unless the output is of that kind too, the earliest stream starts at zero.
@@ -286,9 +346,10 @@ fn settings(
     Ok(settings)
 }
 
-/// As FFmpeg's muxer makes the video track's timescale of its time base.
+/// A multiple of the video track's timescale, so that the start of the picture is exact, and so fine that the start of
+/// sound at 96 kHz is exact to the sample.
 fn movie_timescale(time_base: TimeBase) -> i32 {
-    const LEAST: i32 = 10_000;
+    const LEAST: i32 = 192_000;
     const MOST: i32 = 1 << 28;
     let mut timescale = time_base.seconds_per_tick().denominator().min(MOST);
     while timescale < LEAST {

@@ -137,7 +137,6 @@ impl Muxer {
             error if error.is_disk_full() => Error::DiskFull { path: path.to_owned() },
             source => Error::OutputUnwritable { path: path.to_owned(), source },
         };
-        let mut output = OutputContext::create(container.format(), &file_url(path)).map_err(unwritable)?;
         let delays = mux_setup::codec_delays(&setup, container, path);
         let mut output = OutputContext::create(container.format(), &file_url(path)).map_err(unwritable)?;
         let written = mux_setup::write_header(&mut output, setup, &delays, container, video, options)

@@ -138,8 +138,8 @@ pub enum Quality {
 pub struct EncoderOptions {
     /// The codec.
     pub codec: VideoCodec,
-    /// FFmpeg's name of the encoder, such as `libx265`; the first of [`VideoCodec::encoders`] that is there if
-    /// `None`.
+    /// FFmpeg's name of the encoder, such as `libx265`; the first of [`VideoCodec::encoders`] that is there
+    /// and takes the size (libsvtav1 does not take sides that are odd or below 64) if `None`.
     pub encoder: Option<String>,
     /// Size against quality.
     pub quality: Quality,

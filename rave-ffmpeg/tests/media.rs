@@ -4,8 +4,11 @@ mod support;
 
 use std::path::{Path, PathBuf};
 
-use rave_ffmpeg::{DemuxerOptions, Input, probe};
-use support::{decode_each, ffprobe};
+use rave_ffmpeg::{
+    DemuxerOptions, EncoderOptions, Incompatible, Input, MuxerOptions, StreamOutcome, VideoCodec, probe,
+    read_video_timestamps,
+};
+use support::{decode_each, ffprobe, transcode};
 
 /// File names and the facts that the index states, in the order of its table.
 fn index(folder: &Path, section: &str) -> Vec<(PathBuf, String)> {
@@ -93,4 +96,56 @@ fn every_damaged_file_gives_its_frames_or_a_true_reason() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_clip_keeps_its_times_and_streams_in_another_container() {
+    let Some(folder) = support::media() else {
+        return;
+    };
+    let outputs = tempfile::tempdir().unwrap();
+    let mut wrong = Vec::new();
+    for (number, (path, _)) in index(&folder, "clips").into_iter().enumerate() {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let target = outputs.path().join(["out.mp4", "out.mkv", "out.ts", "out.mov"][number % 4]);
+        if let Err(reason) = assert_kept(&path, &target) {
+            wrong.push(format!("{name} -> {}: {reason}", target.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn assert_kept(source: &Path, target: &Path) -> Result<(), String> {
+    let encoder =
+        EncoderOptions { preset: Some("ultrafast".to_owned()), ..EncoderOptions::new(VideoCodec::H264) };
+    let muxer = MuxerOptions { incompatible: Incompatible::Drop, ..MuxerOptions::default() };
+    let demuxer = rave_ffmpeg::Demuxer::open(&Input::from(source), &DemuxerOptions::default());
+    let info = *demuxer.map_err(|error| error.to_string())?.video().info();
+    let (format, _) =
+        rave_ffmpeg::SoftwareEncoder::pixel_format(&info, &encoder).map_err(|error| error.to_string())?;
+    if format != info.format {
+        // There is no colour conversion in this crate.
+        return Ok(());
+    }
+    let written = transcode(source, target, &encoder, &muxer).map_err(|error| error.to_string())?;
+    let video = written.plan.iter().find_map(|plan| match plan.outcome {
+        StreamOutcome::Encoded { output_index } => Some(output_index),
+        _ => None,
+    });
+    let found = read_video_timestamps(target, video).map_err(|error| error.to_string())?;
+    let to = found[0].time_base();
+    let shift = written.summary.timestamp_shift;
+    let expected: Vec<_> = written
+        .times
+        .iter()
+        .map(|time| {
+            let shift = shift.map_or(0, |shift| shift.rescale(time.time_base()).ticks());
+            time.plus_ticks(shift).rescale(to)
+        })
+        .collect();
+    if found != expected {
+        return Err(format!("expected {expected:?}, found {found:?}, shift {shift:?}"));
+    }
+    println!("{}: {:?} {:?}", source.display(), written.summary, written.plan);
+    Ok(())
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use rave_core::{Code, CodedError, PixelFormat, Timestamp};
 use rave_ffmpeg::{
-    CopyOptions, EncoderOptions, Incompatible, Input, MuxerOptions, Quality, Selection, StreamOutcome,
-    VideoCodec, probe, read_video_timestamps,
+    CopyOptions, EncoderOptions, Incompatible, Input, MuxerOptions, Quality, Selection, StreamKind,
+    StreamOutcome, VideoCodec, probe, read_video_timestamps,
 };
 use support::{Written, decode, ffmpeg, ffprobe, make, run, samples, transcode};
 
@@ -52,7 +52,7 @@ fn variable_rate(folder: &Path) -> PathBuf {
     make(
         folder,
         "vfr.mkv",
-        "-f lavfi -i testsrc2=s=64x48:r=25:d=0.4 -vf settb=1/1000,setpts=N*N*10 -fps_mode passthrough \
+        "-f lavfi -i testsrc2=s=64x64:r=25:d=0.4 -vf settb=1/1000,setpts=N*N*10 -fps_mode passthrough \
          -enc_time_base 1/1000 -c:v libx264 -bf 2",
     )
 }
@@ -152,7 +152,7 @@ fn checksums(path: &Path, stream: &str) -> Vec<String> {
     String::from_utf8_lossy(&output).lines().filter(|text| !text.starts_with('#')).filter_map(line).collect()
 }
 
-const CHAPTERS: &str = ";FFMETADATA1\ntitle=A film\nartist=Nobody\ncustom key=some value\n\
+const CHAPTERS: &str = ";FFMETADATA1\ntitle=A film\nartist=Nobody\ncustom_key=some value\n\
     [CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=400\ntitle=First\n\
     [CHAPTER]\nTIMEBASE=1/1000\nSTART=400\nEND=1000\ntitle=Second\n";
 
@@ -198,7 +198,7 @@ fn other_streams_are_copied_byte_for_byte() {
         assert_eq!(before.disposition, after.disposition);
         assert_eq!((before.kind, &before.codec), (after.kind, &after.codec));
     }
-    for key in ["title", "ARTIST", "CUSTOM KEY"] {
+    for key in ["title", "ARTIST", "CUSTOM_KEY"] {
         let value = |media: &rave_ffmpeg::MediaInfo| {
             media
                 .metadata
@@ -238,7 +238,9 @@ fn what_a_container_cannot_hold_is_refused_or_dropped() {
         let dropped = |index: usize| matches!(written.plan[index].outcome, StreamOutcome::Dropped { .. });
         assert!(dropped(3) && dropped(4), "{name}: {:?}", written.plan);
         assert!(!dropped(2), "{name}: Opus is held: {:?}", written.plan);
-        let streams = probe(&Input::from(&*target)).unwrap().streams;
+        let mut streams = probe(&Input::from(&*target)).unwrap().streams;
+        // MP4 keeps chapters in a track of their own.
+        streams.retain(|stream| stream.kind != StreamKind::Data);
         assert_eq!(streams.len(), written.plan.iter().filter(|plan| !dropped(plan.source_index)).count());
     }
 }
@@ -343,7 +345,7 @@ fn lossless_encoders_give_back_every_sample() {
 #[test]
 fn colour_aspect_rotation_and_hdr_metadata_reach_the_output() {
     let folder = tempfile::tempdir().unwrap();
-    let arguments = "-f lavfi -i testsrc2=s=64x48:d=0.2 -vf setsar=4/3 -c:v libx265 -pix_fmt yuv420p10le \
+    let arguments = "-f lavfi -i testsrc2=s=64x64:d=0.2 -vf setsar=4/3 -c:v libx265 -pix_fmt yuv420p10le \
         -colorspace bt2020nc -color_primaries bt2020 -color_trc smpte2084 -color_range tv -tag:v hvc1 -x265-params \
         log-level=none:master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50):max-cll=1000,400";
     let upright = make(folder.path(), "upright.mp4", arguments);
