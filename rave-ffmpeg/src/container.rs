@@ -83,7 +83,7 @@ impl Container {
         let known = |name: &&str| name.eq_ignore_ascii_case(extension);
         CONTAINERS
             .iter()
-            .find(|entry| entry.extensions.iter().any(|name| known(&name)))
+            .find(|entry| entry.extensions.iter().any(known))
             .and_then(|entry| OutputFormat::find(entry.muxer).map(|format| Self { entry, format }))
             .ok_or_else(|| Error::ContainerUnknown { path: path.to_owned(), known: extensions() })
     }

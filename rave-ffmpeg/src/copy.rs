@@ -132,7 +132,10 @@ impl CopyReader {
         let streams = self.streams.iter_mut().flatten();
         let earliest =
             streams.filter(|stream| !stream.queue.is_empty()).min_by_key(|stream| front(stream))?;
-        let queued = earliest.queue.pop_front_if(|queued| is_wanted(queued.time))?;
+        if !earliest.queue.front().is_some_and(|queued| is_wanted(queued.time)) {
+            return None;
+        }
+        let queued = earliest.queue.pop_front()?;
         self.queued_bytes -= queued.packet.data().len();
         Some(queued)
     }

@@ -78,6 +78,8 @@ pub struct Muxer {
     clock_shift_ticks: i64,
     scratch: AvPacket,
     moved_packets: u64,
+    /// One past the last moment of the video so far.
+    video_end: Option<Timestamp>,
     source: Option<Input>,
 }
 
@@ -154,6 +156,7 @@ impl Muxer {
             clock_shift_ticks: written.clock_shift_ticks,
             scratch: AvPacket::new().map_err(|_| Error::OutOfMemory)?,
             moved_packets: 0,
+            video_end: None,
             source: source.map(|(input, _)| input.clone()),
         })
     }
@@ -163,27 +166,35 @@ impl Muxer {
         &self.plan
     }
 
-    /// Completes the file with the other streams ending where the video does: for a job that is cut short.
+    /// Completes the file like [`finish`](Sink::finish), but ends the copied streams where the video ends: for a job
+    /// that is cut short.
     ///
     /// # Errors
-    /// As for [`finish`](Sink::finish).
+    /// [`Error::DiskFull`] and [`Error::Mux`] if writing fails, [`Error::Demux`] if reading the source does.
     pub fn finish_at_video_end(mut self) -> Result<MuxSummary, Error> {
         self.shift_ticks.get_or_insert(self.clock_shift_ticks);
+        if let Some(end) = self.video_end {
+            let last = end.plus_ticks(-1);
+            self.read_past(last)?;
+            while let Some(queued) = self.copies.as_mut().and_then(|copies| copies.next_due(last)) {
+                if queued.time <= last {
+                    self.write_copy(queued)?;
+                }
+            }
+        }
         self.complete()
     }
 
     fn complete(self) -> Result<MuxSummary, Error> {
         let bytes = self.output.finish().map_err(|error| write_error(&self.path, error))?;
         let copied = |track: &Track| Some((track.source_index?, track.packets));
+        let shift_ticks = self.shift_ticks.filter(|&ticks| ticks != 0);
         Ok(MuxSummary {
             bytes,
             video_packets: self.tracks[self.video_index].packets,
             copied_packets: self.tracks.iter().filter_map(copied).collect(),
             moved_packets: self.moved_packets,
-            timestamp_shift: self
-                .shift_ticks
-                .filter(|&ticks| ticks != 0)
-                .map(|ticks| Timestamp::new(ticks, self.video_time_base)),
+            timestamp_shift: shift_ticks.map(|ticks| Timestamp::new(ticks, self.video_time_base)),
         })
     }
 
@@ -210,6 +221,8 @@ impl Muxer {
                 self.write_copy(queued)?;
             }
         }
+        let end = packet.pts.map(|pts| pts.plus_ticks(packet.duration_ticks.unwrap_or(1)));
+        self.video_end = self.video_end.max(end);
         let time_base = packet.pts.or(packet.dts).map_or(self.video_time_base, Timestamp::time_base);
         self.load(packet).map_err(|_| Error::OutOfMemory)?;
         let packet = std::mem::replace(&mut self.scratch, AvPacket::new().map_err(|_| Error::OutOfMemory)?);
@@ -263,12 +276,12 @@ impl Muxer {
         let least = self.tracks[track].last_dts.map(|last| {
             if self.container.format().allows_equal_dts() { last } else { last.saturating_add(1) }
         });
-        if let (Some(given), Some(least)) = (dts, least) {
-            if given < least {
-                self.moved_packets += u64::from(track != self.video_index);
-                dts = Some(least);
-                pts = pts.map(|pts| pts.max(least));
-            }
+        if let (Some(given), Some(least)) = (dts, least)
+            && given < least
+        {
+            self.moved_packets += u64::from(track != self.video_index);
+            dts = Some(least);
+            pts = pts.map(|pts| pts.max(least));
         }
         packet.set_times(pts, dts, duration);
         packet.set_stream_index(track);

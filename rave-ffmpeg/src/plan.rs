@@ -128,6 +128,9 @@ fn cover(stream: &StreamInfo, container: &Container, family: Family) -> Decision
 const NOT_IN_MP4: [&str; 8] =
     ["vorbis", "ass", "ssa", "subrip", "webvtt", "dvd_subtitle", "text", "pcm_s16be"];
 
+/// What FFmpeg writes into MP4 but not into QuickTime's own kind of it.
+const NOT_IN_MOV: [&str; 6] = ["opus", "flac", "truehd", "vp8", "vp9", "av1"];
+
 const IN_WEBM: [&str; 6] = ["vp8", "vp9", "av1", "vorbis", "opus", "webvtt"];
 
 /// FFmpeg's query knows nothing of transport streams.
@@ -161,6 +164,7 @@ fn can_hold(codec: &str, container: &Container, holds: Option<bool>) -> bool {
     match (container.name(), container.family()) {
         ("webm", _) => IN_WEBM.contains(&codec),
         (_, Family::TransportStream) => IN_TRANSPORT_STREAM.contains(&codec),
+        ("mov", _) if NOT_IN_MOV.contains(&codec) => false,
         (_, Family::Mov) => holds == Some(true) && !NOT_IN_MP4.contains(&codec),
         _ => holds == Some(true),
     }
@@ -215,6 +219,9 @@ mod tests {
         for (path, kind, codec, holds, is_copied) in [
             ("a.mp4", Audio, "aac", true, true),
             ("a.mp4", Audio, "vorbis", true, false),
+            ("a.mp4", Audio, "opus", true, true),
+            ("a.mov", Audio, "opus", true, false),
+            ("a.mov", Audio, "pcm_s16le", true, true),
             ("a.mp4", Subtitle, "subrip", true, false),
             ("a.mp4", Subtitle, "mov_text", true, true),
             ("a.mp4", Attachment, "ttf", true, false),

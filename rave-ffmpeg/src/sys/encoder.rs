@@ -172,7 +172,7 @@ impl EncoderContext {
                 name.as_ptr(),
                 std::ptr::null(),
                 0,
-                ffi::AV_OPT_SEARCH_FAKE_OBJ as i32,
+                ffi::AV_OPT_SEARCH_FAKE_OBJ,
             );
             !found.is_null()
         }

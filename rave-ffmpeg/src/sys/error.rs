@@ -39,7 +39,7 @@ impl AvError {
 
 impl fmt::Display for AvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut buffer = [0 as c_char; ffi::AV_ERROR_MAX_STRING_SIZE as usize];
+        let mut buffer = [0 as c_char; ffi::AV_ERROR_MAX_STRING_SIZE];
         // SAFETY: the length given is the buffer's; av_strerror ends the text with zero even for unknown numbers.
         let text = unsafe {
             ffi::av_strerror(self.0, buffer.as_mut_ptr(), buffer.len());

@@ -97,7 +97,7 @@ impl AvFrame {
         let bytes = boxed.as_bytes_mut();
         let (start, length) = (bytes.as_mut_ptr(), bytes.len());
         let opaque = Box::into_raw(boxed);
-        let read_only = ffi::AV_BUFFER_FLAG_READONLY as i32;
+        let read_only = ffi::AV_BUFFER_FLAG_READONLY;
         // SAFETY: the memory lives until `release` drops the box; `release` is called once, by the last reference.
         unsafe {
             let reference = ffi::av_buffer_create(start, length, Some(release), opaque.cast(), read_only);

@@ -45,7 +45,7 @@ impl OutputFormat {
         // SAFETY: a constant, and a number that libav gave for the same enum.
         let answer = unsafe {
             let id = std::mem::transmute::<u32, ffi::AVCodecID>(codec_id.cast_unsigned());
-            ffi::avformat_query_codec(self.0.as_ptr(), id, ffi::FF_COMPLIANCE_NORMAL as i32)
+            ffi::avformat_query_codec(self.0.as_ptr(), id, ffi::FF_COMPLIANCE_NORMAL)
         };
         match answer {
             0 => Some(false),
@@ -96,6 +96,8 @@ impl OutputContext {
         // SAFETY: a fresh context, whose IO context is ours to open.
         unsafe {
             (*raw).avoid_negative_ts = ffi::AVFMT_AVOID_NEG_TS_DISABLED;
+            // FLAC and TrueHD in MP4 are standardised, but older releases call them experimental.
+            (*raw).strict_std_compliance = ffi::FF_COMPLIANCE_EXPERIMENTAL;
             AvError::check(ffi::avio_open(&raw mut (*raw).pb, url.as_ptr(), ffi::AVIO_FLAG_WRITE))?;
         }
         Ok(context)

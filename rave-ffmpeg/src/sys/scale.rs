@@ -1,3 +1,4 @@
+use std::ffi::c_int;
 use std::ptr::{self, NonNull};
 
 use rave_core::{Layout, Range};
@@ -12,6 +13,10 @@ pub(crate) struct Shape {
     pub(crate) format: i32,
 }
 
+/// SWS_BICUBIC, SWS_FULL_CHR_H_INT, SWS_FULL_CHR_H_INP, SWS_ACCURATE_RND and SWS_BITEXACT as numbers: the bindings'
+/// type of these differs between releases of FFmpeg.
+const FLAGS: c_int = 0x4 | 0x2000 | 0x4000 | 0x4_0000 | 0x8_0000;
+
 /// swscale from one shape to another, never changing range or matrix.
 pub(crate) struct Scaler {
     context: NonNull<ffi::SwsContext>,
@@ -24,11 +29,6 @@ unsafe impl Send for Scaler {}
 impl Scaler {
     /// Bicubic where the size or the chroma subsampling differs; otherwise a repacking.
     pub(crate) fn new(from: Shape, to: Shape, range: Range) -> Result<Self, AvError> {
-        let flags = ffi::SWS_BICUBIC
-            | ffi::SWS_ACCURATE_RND
-            | ffi::SWS_FULL_CHR_H_INT
-            | ffi::SWS_FULL_CHR_H_INP
-            | ffi::SWS_BITEXACT;
         // SAFETY: both formats are numbers of the library's own formats; null means no filters and no parameters.
         let context = unsafe {
             let format = |shape: Shape| std::mem::transmute::<i32, ffi::AVPixelFormat>(shape.format);
@@ -39,7 +39,7 @@ impl Scaler {
                 to.width as i32,
                 to.height as i32,
                 format(to),
-                flags as _,
+                FLAGS,
                 ptr::null_mut(),
                 ptr::null_mut(),
                 ptr::null(),
@@ -57,7 +57,7 @@ impl Scaler {
         let full = i32::from(range == Range::Full);
         // SAFETY: a valid context; the table is a constant. The call does nothing between formats without chroma.
         unsafe {
-            let table = ffi::sws_getCoefficients(ffi::SWS_CS_DEFAULT as i32);
+            let table = ffi::sws_getCoefficients(ffi::SWS_CS_DEFAULT);
             ffi::sws_setColorspaceDetails(self.context.as_ptr(), table, full, table, full, 0, ONE, ONE);
         }
     }
