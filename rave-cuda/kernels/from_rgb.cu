@@ -1,8 +1,6 @@
 // R'G'B' of floating point to Y'CbCr or grey of integers.
 #include "samples.cuh"
 
-static constexpr int ROWS = 8;  // that a thread handles below each other, so that chroma rows share what they are made from
-
 struct FromRgb {
     u64 sources[MAX_FRAMES];
     u64 targets[MAX_FRAMES];
@@ -18,16 +16,19 @@ struct FromRgb {
     float luma_red, luma_green, luma_blue;
     float cb_red, cb_green, cb_blue;
     float cr_red, cr_green, cr_blue;
-    float rgb_subtract, luma_add, chroma_add;
-    float max_code;
+    float luma_add, chroma_add;
+    u32 max_code;
+    int rows;  // that a thread handles below each other, so that chroma rows share what they are made from; even
     u32 unused;
 };
 static_assert(sizeof(FromRgb) == 480, "params.rs");
 
-// Chroma of eight pixels and of their neighbours left and right.
-struct FullWidth {
-    float cb[PIXELS + 2];
-    float cr[PIXELS + 2];
+// Eight pixels of a row as they lie in memory, and their neighbours left and right.
+template <typename In>
+struct Pixels {
+    Eight<In> inner[3];
+    In left[3];
+    In right[3];
 };
 
 // Chroma of eight pixels as it will be stored, in width: four samples where it is halved.
@@ -36,50 +37,40 @@ struct Reduced {
     float cr[PIXELS];
 };
 
+template <typename In>
+__forceinline__ Pixels<In> fetch_pixels(const FromRgb& p, u64 source, int x, int y) {
+    Pixels<In> out;
+    bool is_fast = p.is_source_aligned && x + PIXELS <= p.width;
+    const In* rows[3];
+#pragma unroll
+    for (int i = 0; i < 3; ++i) {
+        rows[i] = row_of<In>(source, p.from[i], y);
+        out.left[i] = read(rows[i] + max(x - 1, 0));
+        out.right[i] = read(rows[i] + min(x + PIXELS, p.width - 1));
+    }
+    // One branch for all three, so that their loads are under way together.
+    if (is_fast) {
+#pragma unroll
+        for (int i = 0; i < 3; ++i) {
+            load(rows[i] + x, out.inner[i]);
+        }
+        return out;
+    }
+#pragma unroll
+    for (int i = 0; i < 3; ++i) {
+        out.inner[i] = fetch(rows[i], x, p.width, false);
+    }
+    return out;
+}
+
 __forceinline__ void chroma_of(const FromRgb& p, float r, float g, float b, float& cb, float& cr) {
     cb = r * p.cb_red + g * p.cb_green + b * p.cb_blue + p.chroma_add;
     cr = r * p.cr_red + g * p.cr_green + b * p.cr_blue + p.chroma_add;
 }
 
 template <typename In>
-__forceinline__ void chroma_at(const FromRgb& p, const In* const rows[3], int x, float& cb, float& cr) {
-    int at = clamp(x, 0, p.width - 1);
-    float r = to_float(rows[0][at], 0) - p.rgb_subtract;
-    float g = to_float(rows[1][at], 0) - p.rgb_subtract;
-    float b = to_float(rows[2][at], 0) - p.rgb_subtract;
-    chroma_of(p, r, g, b, cb, cr);
-}
-
-// Reads row y, stores its luma if asked to, and leaves its chroma.
-template <typename In, typename Out>
-__forceinline__ void read_row(
-    const FromRgb& p, u64 source, u64 target, int x, int y, bool stores_luma, FullWidth& chroma
-) {
-    const In* rows[3];
-    float rgb[3][PIXELS];
-#pragma unroll
-    for (int i = 0; i < 3; ++i) {
-        rows[i] = row_of<In>(source, p.from[i], y);
-        load_row(rows[i], x, p.width, 0, p.is_source_aligned, rgb[i]);
-    }
-    float luma[PIXELS];
-#pragma unroll
-    for (int i = 0; i < PIXELS; ++i) {
-        float r = rgb[0][i] - p.rgb_subtract, g = rgb[1][i] - p.rgb_subtract, b = rgb[2][i] - p.rgb_subtract;
-        luma[i] = r * p.luma_red + g * p.luma_green + b * p.luma_blue + p.luma_add;
-        chroma_of(p, r, g, b, chroma.cb[i + 1], chroma.cr[i + 1]);
-    }
-    if (stores_luma) {
-        Out* row = row_of_mut<Out>(target, p.to[0], y);
-        store_row(row, x, p.width, p.shift, p.max_code, p.is_target_aligned, luma);
-    }
-    chroma.cb[0] = chroma.cr[0] = chroma.cb[PIXELS + 1] = chroma.cr[PIXELS + 1] = 0.0f;
-    if (p.halves_width && p.across[0] != 0.0f) {
-        chroma_at(p, rows, x - 1, chroma.cb[0], chroma.cr[0]);
-    }
-    if (p.halves_width && p.across[3] != 0.0f) {
-        chroma_at(p, rows, x + PIXELS, chroma.cb[PIXELS + 1], chroma.cr[PIXELS + 1]);
-    }
+__forceinline__ void chroma_of(const FromRgb& p, const In* rgb, float& cb, float& cr) {
+    chroma_of(p, to_float(rgb[0], 0), to_float(rgb[1], 0), to_float(rgb[2], 0), cb, cr);
 }
 
 __forceinline__ void narrow(const FromRgb& p, const float* row, float* out) {
@@ -90,21 +81,44 @@ __forceinline__ void narrow(const FromRgb& p, const float* row, float* out) {
     }
 }
 
+// Stores the luma of the pixels if asked to, and leaves their chroma.
 template <typename In, typename Out>
 __forceinline__ void reduce_row(
-    const FromRgb& p, u64 source, u64 target, int x, int y, bool stores_luma, Reduced& out
+    const FromRgb& p, const Pixels<In>& pixels, u64 target, int x, int y, bool stores_luma, Reduced& out
 ) {
-    FullWidth full;
-    read_row<In, Out>(p, source, target, x, y, stores_luma, full);
-    if (p.halves_width) {
-        narrow(p, full.cb, out.cb);
-        narrow(p, full.cr, out.cr);
-        return;
+    float rgb[3][PIXELS], luma[PIXELS];
+    float cb[PIXELS + 2], cr[PIXELS + 2];
+#pragma unroll
+    for (int i = 0; i < 3; ++i) {
+        unpack(pixels.inner[i], 0, rgb[i]);
     }
 #pragma unroll
     for (int i = 0; i < PIXELS; ++i) {
-        out.cb[i] = full.cb[i + 1], out.cr[i] = full.cr[i + 1];
+        float r = rgb[0][i], g = rgb[1][i], b = rgb[2][i];
+        luma[i] = r * p.luma_red + g * p.luma_green + b * p.luma_blue + p.luma_add;
+        chroma_of(p, r, g, b, cb[i + 1], cr[i + 1]);
     }
+    if (stores_luma) {
+        Out* row = row_of_mut<Out>(target, p.to[0], y);
+        store_row(row, x, p.width, p.shift, p.max_code, p.is_target_aligned, luma);
+    }
+    if (!p.halves_width) {
+#pragma unroll
+        for (int i = 0; i < PIXELS; ++i) {
+            out.cb[i] = cb[i + 1], out.cr[i] = cr[i + 1];
+        }
+        return;
+    }
+    // The siting leaves one of them without weight, mostly.
+    cb[0] = cr[0] = cb[PIXELS + 1] = cr[PIXELS + 1] = 0.0f;
+    if (p.across[0] != 0.0f) {
+        chroma_of(p, pixels.left, cb[0], cr[0]);
+    }
+    if (p.across[3] != 0.0f) {
+        chroma_of(p, pixels.right, cb[PIXELS + 1], cr[PIXELS + 1]);
+    }
+    narrow(p, cb, out.cb);
+    narrow(p, cr, out.cr);
 }
 
 template <typename Out, bool PAIRS>
@@ -169,12 +183,14 @@ __forceinline__ void blend(const FromRgb& p, const float* a, const float* b, con
 // Chroma row j is made from luma rows 2j - 1 to 2j + 2: the last two of one are the first two of the next.
 template <typename In, typename Out, bool PAIRS>
 __forceinline__ void from_rgb_halving_height(const FromRgb& p, u64 source, u64 target, int x, int first) {
-    int end = min(first + ROWS, p.height), last = p.height - 1;
+    int end = min(first + p.rows, p.height), last = p.height - 1;
     Reduced a, b, c, d, blended;
 #pragma unroll 1
     for (int y = first - 2; y < end; y += 2) {
-        reduce_row<In, Out>(p, source, target, x, clamp(y + 1, 0, last), y >= first && y + 1 < end, c);
-        reduce_row<In, Out>(p, source, target, x, min(y + 2, last), y + 2 < end, d);
+        Pixels<In> upper = fetch_pixels<In>(p, source, x, clamp(y + 1, 0, last));
+        Pixels<In> lower = fetch_pixels<In>(p, source, x, min(y + 2, last));
+        reduce_row<In, Out>(p, upper, target, x, y + 1, y >= first && y + 1 < end, c);
+        reduce_row<In, Out>(p, lower, target, x, y + 2, y + 2 < end, d);
         if (y >= first) {
             blend(p, a.cb, b.cb, c.cb, d.cb, blended.cb);
             blend(p, a.cr, b.cr, c.cr, d.cr, blended.cr);
@@ -188,7 +204,7 @@ __forceinline__ void from_rgb_halving_height(const FromRgb& p, u64 source, u64 t
 template <typename In, typename Out, bool PAIRS>
 __forceinline__ void from_rgb(const FromRgb& p) {
     int x = int(blockIdx.x * blockDim.x + threadIdx.x) * PIXELS;
-    int first = int(blockIdx.y * blockDim.y + threadIdx.y) * ROWS;
+    int first = int(blockIdx.y * blockDim.y + threadIdx.y) * p.rows;
     if (x >= p.width || first >= p.height) {
         return;
     }
@@ -198,9 +214,9 @@ __forceinline__ void from_rgb(const FromRgb& p) {
         return;
     }
 #pragma unroll 1
-    for (int y = first; y < min(first + ROWS, p.height); ++y) {
+    for (int y = first; y < min(first + p.rows, p.height); ++y) {
         Reduced chroma;
-        reduce_row<In, Out>(p, source, target, x, y, true, chroma);
+        reduce_row<In, Out>(p, fetch_pixels<In>(p, source, x, y), target, x, y, true, chroma);
         if (p.has_chroma) {
             store_chroma<Out, PAIRS>(p, target, x, y, chroma);
         }

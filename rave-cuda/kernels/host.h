@@ -49,6 +49,22 @@ inline unsigned short host_half_from_float(float value) {
     return bits;
 }
 
+inline unsigned __float2uint_rz(float value) {
+    if (!(value > 0.0f)) {
+        return 0;
+    }
+    return value >= 4294967296.0f ? 0xffffffff : unsigned(value);
+}
+inline unsigned __float_as_uint(float value) {
+    unsigned bits;
+    std::memcpy(&bits, &value, sizeof(bits));
+    return bits;
+}
+inline float __uint_as_float(unsigned bits) {
+    float value;
+    std::memcpy(&value, &bits, sizeof(value));
+    return value;
+}
 inline float __int_as_float(int bits) {
     float value;
     std::memcpy(&value, &bits, sizeof(value));

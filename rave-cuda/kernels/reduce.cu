@@ -76,7 +76,7 @@ __forceinline__ void reduce(const Reduce& p) {
         }
 #pragma unroll 1
         for (int i = 0; i < PIXELS && x + i < p.count; ++i) {
-            add(found, to_float(row_of<T>(p.source, p.from[blockIdx.z], y)[x + i], p.shift));
+            add(found, to_float(read(row_of<T>(p.source, p.from[blockIdx.z], y) + x + i), p.shift));
         }
     }
     reinterpret_cast<Partial*>(p.partials)[u64(blockIdx.z) * p.threads + thread] = found;

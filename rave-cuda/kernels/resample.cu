@@ -14,7 +14,7 @@ struct Resample {
     int taps;
     u32 from_step, to_step;
     u32 from_shift, to_shift;
-    float max_code;
+    u32 max_code;
 };
 static_assert(sizeof(Resample) == 96, "params.rs");
 
@@ -35,7 +35,7 @@ __forceinline__ void resample_rows(const Resample& p) {
         for (int i = 0; i < ROWS; ++i) {
             int y = min(first + i, p.height - 1);
             const In* row = row_of<In>(p.source, Plane{p.from_offset, p.from_stride}, y);
-            sums[i] += to_float(row[at], p.from_shift) * weight;
+            sums[i] += to_float(read(row + at), p.from_shift) * weight;
         }
     }
 #pragma unroll
@@ -60,8 +60,8 @@ __forceinline__ void resample_columns(const Resample& p) {
     float sum = 0.0f;
     for (int tap = 0; tap < p.taps; tap += 2) {
         bool is_pair = tap + 1 < p.taps;
-        float a = row_of<float>(p.source, from, start + tap)[x];
-        float b = is_pair ? row_of<float>(p.source, from, start + tap + 1)[x] : a;
+        float a = read(row_of<float>(p.source, from, start + tap) + x);
+        float b = is_pair ? read(row_of<float>(p.source, from, start + tap + 1) + x) : a;
         sum += a * weights[tap] + b * (is_pair ? weights[tap + 1] : 0.0f);
     }
     Out* row = row_of_mut<Out>(p.target, Plane{p.to_offset, p.to_stride}, y);

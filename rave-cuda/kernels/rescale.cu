@@ -12,7 +12,7 @@ struct Rescale {
     u32 is_source_aligned, is_target_aligned;
     u32 is_identity;
     float subtract, multiply, add;
-    float max_code;
+    u32 max_code;
     u32 unused;
 };
 static_assert(sizeof(Rescale) == 168, "params.rs");
@@ -31,7 +31,7 @@ __forceinline__ void rescale(const Rescale& p) {
     } else if (p.source != 0) {
 #pragma unroll
         for (int i = 0; i < PIXELS; ++i) {
-            values[i] = to_float(from[u32(min(x + i, p.count - 1)) * p.from_step], p.from_shift);
+            values[i] = to_float(read(from + u32(min(x + i, p.count - 1)) * p.from_step), p.from_shift);
         }
     }
 #pragma unroll

@@ -49,60 +49,96 @@ __forceinline__ float to_float(u16 code, u32 shift) { return float(u32(code) >> 
 __forceinline__ float to_float(Half half, u32) { return half_to_float(half.bits); }
 __forceinline__ float to_float(float value, u32) { return value; }
 
-// Rounds half up and clamps to 0..max_code; the comparisons are in the order that sends NaN to 0.
-__forceinline__ u32 to_code(float value, float max_code) {
-    float raised = value + 0.5f;
-    float positive = raised > 0.0f ? raised : 0.0f;
-    return u32(positive < max_code ? positive : max_code);
-}
+// One sample. What a kernel reads it does not write, which lets the compiler load it before earlier stores.
+__forceinline__ u8 read(const u8* from) { return __ldg(from); }
+__forceinline__ u16 read(const u16* from) { return __ldg(from); }
+__forceinline__ Half read(const Half* from) { return Half{__ldg(&from->bits)}; }
+__forceinline__ float read(const float* from) { return __ldg(from); }
 
-__forceinline__ void from_float(u8* out, float value, u32, float max_code) { *out = u8(to_code(value, max_code)); }
-__forceinline__ void from_float(u16* out, float value, u32 shift, float max_code) {
+// Rounds half up and clamps to 0..max_code. The conversion itself sends NaN and what is negative to 0, and what is too
+// large to the largest number.
+__forceinline__ u32 to_code(float value, u32 max_code) { return min(__float2uint_rz(value + 0.5f), max_code); }
+
+__forceinline__ void from_float(u8* out, float value, u32, u32 max_code) { *out = u8(to_code(value, max_code)); }
+__forceinline__ void from_float(u16* out, float value, u32 shift, u32 max_code) {
     *out = u16(to_code(value, max_code) << shift);
 }
-__forceinline__ void from_float(Half* out, float value, u32, float) {
+__forceinline__ void from_float(Half* out, float value, u32, u32) {
     out->bits = u16(halves_from_floats(value, 0.0f));
 }
-__forceinline__ void from_float(float* out, float value, u32, float) { *out = value; }
+__forceinline__ void from_float(float* out, float value, u32, u32) { *out = value; }
 
-// Eight neighbours by accesses of 16 bytes (8 for bytes); `from` and `to` must be aligned to that.
-__forceinline__ void load8(const u8* from, u32, float* values) {
+// Eight neighbours as they lie in memory. Kernels load all that they need next before they look at the first of it, so that
+// the memory works on everything at once.
+template <typename T>
+struct Eight {
+    u32 words[2 * sizeof(T)];
+};
+
+// By accesses of 16 bytes (8 for bytes); `from` must be aligned to that.
+__forceinline__ void load(const u8* from, Eight<u8>& out) {
     uint2 words = __ldg(reinterpret_cast<const uint2*>(from));
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-        values[i] = float(words.x >> 8 * i & 0xff);
-        values[i + 4] = float(words.y >> 8 * i & 0xff);
-    }
+    out.words[0] = words.x, out.words[1] = words.y;
 }
-__forceinline__ void unpack(uint4 words, u32* out) {
+__forceinline__ void load_words(const void* from, u32* out) {
+    uint4 words = __ldg(reinterpret_cast<const uint4*>(from));
     out[0] = words.x, out[1] = words.y, out[2] = words.z, out[3] = words.w;
 }
-__forceinline__ void load8(const u16* from, u32 shift, float* values) {
-    u32 words[4];
-    unpack(__ldg(reinterpret_cast<const uint4*>(from)), words);
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-        values[2 * i] = float((words[i] & 0xffff) >> shift);
-        values[2 * i + 1] = float(words[i] >> 16 >> shift);
-    }
-}
-__forceinline__ void load8(const Half* from, u32, float* values) {
-    u32 words[4];
-    unpack(__ldg(reinterpret_cast<const uint4*>(from)), words);
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-        values[2 * i] = half_to_float(u16(words[i] & 0xffff));
-        values[2 * i + 1] = half_to_float(u16(words[i] >> 16));
-    }
-}
-__forceinline__ void load8(const float* from, u32, float* values) {
-    float4 low = __ldg(reinterpret_cast<const float4*>(from));
-    float4 high = __ldg(reinterpret_cast<const float4*>(from) + 1);
-    values[0] = low.x, values[1] = low.y, values[2] = low.z, values[3] = low.w;
-    values[4] = high.x, values[5] = high.y, values[6] = high.z, values[7] = high.w;
+__forceinline__ void load(const u16* from, Eight<u16>& out) { load_words(from, out.words); }
+__forceinline__ void load(const Half* from, Eight<Half>& out) { load_words(from, out.words); }
+__forceinline__ void load(const float* from, Eight<float>& out) {
+    load_words(from, out.words);
+    load_words(from + 4, out.words + 4);
 }
 
-__forceinline__ void store8(u8* to, const float* values, u32, float max_code) {
+__forceinline__ u32 bits_of(u8 sample) { return sample; }
+__forceinline__ u32 bits_of(u16 sample) { return sample; }
+__forceinline__ u32 bits_of(Half sample) { return sample.bits; }
+__forceinline__ u32 bits_of(float sample) { return __float_as_uint(sample); }
+
+// Eight samples from `x` on of a row of `count`; beyond its end the last one again.
+template <typename T>
+__forceinline__ Eight<T> fetch(const T* row, int x, int count, bool is_fast) {
+    constexpr int in_word = 4 / sizeof(T);
+    Eight<T> out;
+    if (is_fast) {
+        load(row + x, out);
+        return out;
+    }
+#pragma unroll
+    for (int i = 0; i < PIXELS; ++i) {
+        u32 bits = bits_of(read(row + min(x + i, count - 1))) << (i % in_word * 8 * sizeof(T));
+        out.words[i / in_word] = i % in_word == 0 ? bits : out.words[i / in_word] | bits;
+    }
+    return out;
+}
+
+__forceinline__ void unpack(const Eight<u8>& from, u32, float* values) {
+#pragma unroll
+    for (int i = 0; i < PIXELS; ++i) {
+        values[i] = float(from.words[i / 4] >> i % 4 * 8 & 0xff);
+    }
+}
+__forceinline__ void unpack(const Eight<u16>& from, u32 shift, float* values) {
+#pragma unroll
+    for (int i = 0; i < PIXELS; ++i) {
+        values[i] = float((from.words[i / 2] >> i % 2 * 16 & 0xffff) >> shift);
+    }
+}
+__forceinline__ void unpack(const Eight<Half>& from, u32, float* values) {
+#pragma unroll
+    for (int i = 0; i < PIXELS; ++i) {
+        values[i] = half_to_float(u16(from.words[i / 2] >> i % 2 * 16 & 0xffff));
+    }
+}
+__forceinline__ void unpack(const Eight<float>& from, u32, float* values) {
+#pragma unroll
+    for (int i = 0; i < PIXELS; ++i) {
+        values[i] = __uint_as_float(from.words[i]);
+    }
+}
+
+__forceinline__ void store8(u8* to, const float* values, u32, u32 max_code) {
     uint2 words = make_uint2(0, 0);
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
@@ -111,7 +147,7 @@ __forceinline__ void store8(u8* to, const float* values, u32, float max_code) {
     }
     *reinterpret_cast<uint2*>(to) = words;
 }
-__forceinline__ void store8(u16* to, const float* values, u32 shift, float max_code) {
+__forceinline__ void store8(u16* to, const float* values, u32 shift, u32 max_code) {
     u32 words[4];
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
@@ -119,7 +155,7 @@ __forceinline__ void store8(u16* to, const float* values, u32 shift, float max_c
     }
     *reinterpret_cast<uint4*>(to) = make_uint4(words[0], words[1], words[2], words[3]);
 }
-__forceinline__ void store8(Half* to, const float* values, u32, float) {
+__forceinline__ void store8(Half* to, const float* values, u32, u32) {
     u32 words[4];
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
@@ -127,7 +163,7 @@ __forceinline__ void store8(Half* to, const float* values, u32, float) {
     }
     *reinterpret_cast<uint4*>(to) = make_uint4(words[0], words[1], words[2], words[3]);
 }
-__forceinline__ void store8(float* to, const float* values, u32, float) {
+__forceinline__ void store8(float* to, const float* values, u32, u32) {
     reinterpret_cast<float4*>(to)[0] = make_float4(values[0], values[1], values[2], values[3]);
     reinterpret_cast<float4*>(to)[1] = make_float4(values[4], values[5], values[6], values[7]);
 }
@@ -145,7 +181,7 @@ __forceinline__ void load4(const u16* from, u32 shift, float* values) {
     values[0] = float((words.x & 0xffff) >> shift), values[1] = float(words.x >> 16 >> shift);
     values[2] = float((words.y & 0xffff) >> shift), values[3] = float(words.y >> 16 >> shift);
 }
-__forceinline__ void store4(u8* to, const float* values, u32, float max_code) {
+__forceinline__ void store4(u8* to, const float* values, u32, u32 max_code) {
     u32 word = 0;
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
@@ -153,7 +189,7 @@ __forceinline__ void store4(u8* to, const float* values, u32, float max_code) {
     }
     *reinterpret_cast<u32*>(to) = word;
 }
-__forceinline__ void store4(u16* to, const float* values, u32 shift, float max_code) {
+__forceinline__ void store4(u16* to, const float* values, u32 shift, u32 max_code) {
     u32 low = to_code(values[0], max_code) << shift | to_code(values[1], max_code) << shift << 16;
     u32 high = to_code(values[2], max_code) << shift | to_code(values[3], max_code) << shift << 16;
     *reinterpret_cast<uint2*>(to) = make_uint2(low, high);
@@ -161,22 +197,14 @@ __forceinline__ void store4(u16* to, const float* values, u32 shift, float max_c
 
 __forceinline__ int clamp(int value, int low, int high) { return min(max(value, low), high); }
 
-// Eight samples from `x` on of a row of `count`; beyond its end the last one again.
 template <typename T>
 __forceinline__ void load_row(const T* row, int x, int count, u32 shift, bool is_aligned, float* values) {
-    if (is_aligned && x + PIXELS <= count) {
-        load8(row + x, shift, values);
-        return;
-    }
-#pragma unroll
-    for (int i = 0; i < PIXELS; ++i) {
-        values[i] = to_float(row[min(x + i, count - 1)], shift);
-    }
+    unpack(fetch(row, x, count, is_aligned && x + PIXELS <= count), shift, values);
 }
 
 template <typename T>
 __forceinline__ void store_row(
-    T* row, int x, int count, u32 shift, float max_code, bool is_aligned, const float* values
+    T* row, int x, int count, u32 shift, u32 max_code, bool is_aligned, const float* values
 ) {
     if (is_aligned && x + PIXELS <= count) {
         store8(row + x, values, shift, max_code);

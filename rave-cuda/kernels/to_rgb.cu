@@ -16,9 +16,10 @@ struct ToRgb {
     u32 shift;
     u32 is_source_aligned, is_target_aligned;
     float even_previous, even_this, odd_this, odd_next;
-    float luma_subtract, luma_multiply, luma_add;
+    float luma_subtract, luma_multiply;
     float chroma_subtract;
     float red_cr, green_cb, green_cr, blue_cb;
+    u32 unused;
 };
 static_assert(sizeof(ToRgb) == 448, "params.rs");
 
@@ -35,8 +36,8 @@ __forceinline__ void load_half_width(const ToRgb& p, u64 frame, int x, int y, fl
     if (PAIRS) {
         const In* row = row_of<In>(frame, p.from[1], y);
         if (is_fast) {
-            float pairs[8];
-            load8(row + 2 * x, p.shift, pairs);
+            float pairs[PIXELS];
+            unpack(fetch(row, 2 * x, 2 * p.chroma_width, true), p.shift, pairs);
 #pragma unroll
             for (int i = 0; i < 4; ++i) {
                 cb[i + 1] = pairs[2 * i], cr[i + 1] = pairs[2 * i + 1];
@@ -46,7 +47,7 @@ __forceinline__ void load_half_width(const ToRgb& p, u64 frame, int x, int y, fl
         for (int i = 0; i < 6; ++i) {
             if (!is_fast || i == 0 || i == 5) {
                 int at = 2 * clamp(x + i - 1, 0, last);
-                cb[i] = to_float(row[at], p.shift), cr[i] = to_float(row[at + 1], p.shift);
+                cb[i] = to_float(read(row + at), p.shift), cr[i] = to_float(read(row + at + 1), p.shift);
             }
         }
     } else {
@@ -60,7 +61,7 @@ __forceinline__ void load_half_width(const ToRgb& p, u64 frame, int x, int y, fl
         for (int i = 0; i < 6; ++i) {
             if (!is_fast || i == 0 || i == 5) {
                 int at = clamp(x + i - 1, 0, last);
-                cb[i] = to_float(cb_row[at], p.shift), cr[i] = to_float(cr_row[at], p.shift);
+                cb[i] = to_float(read(cb_row + at), p.shift), cr[i] = to_float(read(cr_row + at), p.shift);
             }
         }
     }
@@ -77,7 +78,7 @@ __forceinline__ void load_full_width(const ToRgb& p, u64 frame, int x, int y, Ch
 #pragma unroll
     for (int i = 0; i < PIXELS; ++i) {
         int at = 2 * min(x + i, p.width - 1);
-        out.cb[i] = to_float(row[at], p.shift), out.cr[i] = to_float(row[at + 1], p.shift);
+        out.cb[i] = to_float(read(row + at), p.shift), out.cr[i] = to_float(read(row + at + 1), p.shift);
     }
 }
 
@@ -117,23 +118,24 @@ __forceinline__ float rows_around(const ToRgb& p, int y, int& above, int& below)
     return fraction;
 }
 
-template <typename Out>
+template <typename In, typename Out>
 __forceinline__ void write_rgb(
-    const ToRgb& p, u64 frame, int x, int y, const float* luma, const float* cb, const float* cr
+    const ToRgb& p, u64 frame, int x, int y, const Eight<In>& samples, const float* cb, const float* cr
 ) {
-    float red[PIXELS], green[PIXELS], blue[PIXELS];
+    float luma[PIXELS], red[PIXELS], green[PIXELS], blue[PIXELS];
+    unpack(samples, p.shift, luma);
 #pragma unroll
     for (int i = 0; i < PIXELS; ++i) {
-        float grey = (luma[i] - p.luma_subtract) * p.luma_multiply + p.luma_add;
+        float grey = (luma[i] - p.luma_subtract) * p.luma_multiply;
         float b = cb[i] - p.chroma_subtract, r = cr[i] - p.chroma_subtract;
         red[i] = grey + r * p.red_cr;
         green[i] = grey + b * p.green_cb + r * p.green_cr;
         blue[i] = grey + b * p.blue_cb;
     }
     bool is_aligned = p.is_target_aligned;
-    store_row(row_of_mut<Out>(frame, p.to[0], y), x, p.width, 0, 0.0f, is_aligned, red);
-    store_row(row_of_mut<Out>(frame, p.to[1], y), x, p.width, 0, 0.0f, is_aligned, green);
-    store_row(row_of_mut<Out>(frame, p.to[2], y), x, p.width, 0, 0.0f, is_aligned, blue);
+    store_row(row_of_mut<Out>(frame, p.to[0], y), x, p.width, 0, 0, is_aligned, red);
+    store_row(row_of_mut<Out>(frame, p.to[1], y), x, p.width, 0, 0, is_aligned, green);
+    store_row(row_of_mut<Out>(frame, p.to[2], y), x, p.width, 0, 0, is_aligned, blue);
 }
 
 template <typename In, bool PAIRS, typename Out>
@@ -147,8 +149,8 @@ __forceinline__ void to_rgb(const ToRgb& p) {
     Chroma above, below;
     int above_row = -1, below_row = -1;
     for (int y = first; y < min(first + ROWS, p.height); ++y) {
-        float luma[PIXELS];
-        load_row(row_of<In>(source, p.from[0], y), x, p.width, p.shift, p.is_source_aligned, luma);
+        bool is_fast = p.is_source_aligned && x + PIXELS <= p.width;
+        Eight<In> luma_samples = fetch(row_of<In>(source, p.from[0], y), x, p.width, is_fast);
         int above_wanted, below_wanted;
         float fraction = rows_around(p, y, above_wanted, below_wanted);
         if (above_wanted != above_row) {
@@ -160,7 +162,7 @@ __forceinline__ void to_rgb(const ToRgb& p) {
             above_row = above_wanted;
         }
         if (fraction == 0.0f || above_wanted == below_wanted) {
-            write_rgb<Out>(p, target, x, y, luma, above.cb, above.cr);
+            write_rgb<In, Out>(p, target, x, y, luma_samples, above.cb, above.cr);
             continue;
         }
         if (below_wanted != below_row) {
@@ -173,7 +175,7 @@ __forceinline__ void to_rgb(const ToRgb& p) {
             cb[i] = above.cb[i] * rest + below.cb[i] * fraction;
             cr[i] = above.cr[i] * rest + below.cr[i] * fraction;
         }
-        write_rgb<Out>(p, target, x, y, luma, cb, cr);
+        write_rgb<In, Out>(p, target, x, y, luma_samples, cb, cr);
     }
 }
 

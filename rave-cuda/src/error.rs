@@ -37,7 +37,7 @@ pub enum Error {
         capability: (u32, u32),
     },
     /// A call of the driver failed.
-    #[error("cannot {action}: {source}")]
+    #[error("cannot {action}: {}", words(source))]
     Cuda {
         /// What was attempted.
         action: &'static str,
@@ -45,7 +45,7 @@ pub enum Error {
         source: DriverError,
     },
     /// The driver refused the kernels.
-    #[error("cannot load the GPU kernels for {topic}: {source}")]
+    #[error("cannot load the GPU kernels for {topic}: {}", words(source))]
     KernelLoad {
         /// The file of kernels.
         topic: &'static str,
@@ -65,7 +65,10 @@ pub enum Error {
         limit_mib: u64,
     },
     /// The GPU has no memory left, even with everything idle given back.
-    #[error("the GPU has no memory left for {wanted_bytes} bytes beside the {used_bytes} in use: {source}")]
+    #[error(
+        "the GPU has no memory left for {wanted_bytes} bytes beside the {used_bytes} in use: {}",
+        words(source)
+    )]
     VramExhausted {
         /// What was to be allocated.
         wanted_bytes: usize,
@@ -77,6 +80,14 @@ pub enum Error {
     /// Frames, formats or colours do not fit.
     #[error(transparent)]
     Frame(#[from] rave_core::Error),
+}
+
+/// What the driver calls an error, and its name for it.
+fn words(error: &DriverError) -> String {
+    match (error.error_string(), error.error_name()) {
+        (Ok(text), Ok(name)) => format!("{} ({})", text.to_string_lossy(), name.to_string_lossy()),
+        _ => format!("error {} of the driver", error.0 as u32),
+    }
 }
 
 impl CodedError for Error {

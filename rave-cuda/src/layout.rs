@@ -31,8 +31,8 @@ pub(crate) const fn kind(format: PixelFormat) -> &'static str {
 }
 
 /// The largest code of an integer format, 0 for others.
-pub(crate) fn max_code(format: PixelFormat) -> f32 {
-    format.bits().map_or(0.0, |bits| ((1_u32 << bits) - 1) as f32)
+pub(crate) fn max_code(format: PixelFormat) -> u32 {
+    format.bits().map_or(0, |bits| (1 << bits) - 1)
 }
 
 pub(crate) fn param_planes(layout: &Layout) -> [Plane; 3] {

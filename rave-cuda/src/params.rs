@@ -34,12 +34,12 @@ pub(crate) struct ToRgb {
     pub(crate) odd: [f32; 2],
     pub(crate) luma_subtract: f32,
     pub(crate) luma_multiply: f32,
-    pub(crate) luma_add: f32,
     pub(crate) chroma_subtract: f32,
     pub(crate) red_cr: f32,
     pub(crate) green_cb: f32,
     pub(crate) green_cr: f32,
     pub(crate) blue_cb: f32,
+    pub(crate) unused: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,10 +63,10 @@ pub(crate) struct FromRgb {
     pub(crate) down: [f32; 4],
     /// Rows Y', Cb, Cr; columns R', G', B'.
     pub(crate) matrix: [[f32; 3]; 3],
-    pub(crate) rgb_subtract: f32,
     pub(crate) luma_add: f32,
     pub(crate) chroma_add: f32,
-    pub(crate) max_code: f32,
+    pub(crate) max_code: u32,
+    pub(crate) rows: i32,
     pub(crate) unused: u32,
 }
 
@@ -89,7 +89,7 @@ pub(crate) struct Rescale {
     pub(crate) subtract: f32,
     pub(crate) multiply: f32,
     pub(crate) add: f32,
-    pub(crate) max_code: f32,
+    pub(crate) max_code: u32,
     pub(crate) unused: u32,
 }
 
@@ -109,7 +109,7 @@ pub(crate) struct Resample {
     pub(crate) to_step: u32,
     pub(crate) from_shift: u32,
     pub(crate) to_shift: u32,
-    pub(crate) max_code: f32,
+    pub(crate) max_code: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default)]

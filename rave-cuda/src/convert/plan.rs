@@ -7,10 +7,9 @@ use crate::kernels::{Entry, Geometry, Launch, Topic};
 use crate::layout::{kind, max_code, param_planes};
 use crate::params::{FromRgb, MAX_FRAMES, Params, Plane, Rescale, ToRgb};
 
-/// Pixels and rows that a thread of each kernel handles: `PIXELS` and `ROWS` in rave-cuda/kernels.
+/// Pixels and rows that a thread handles: `PIXELS` in rave-cuda/kernels/samples.cuh, `ROWS` in to_rgb.cu.
 const PIXELS: u32 = 8;
 const TO_RGB_ROWS: u32 = 4;
-const FROM_RGB_ROWS: u32 = 8;
 
 /// One side of a conversion.
 pub(super) type Side = (PixelFormat, ColorSpec);
@@ -145,7 +144,9 @@ fn launch_from_rgb(
     to: &Layout,
 ) -> Launch {
     let (from, to) = (param_planes(from), param_planes(to));
+    let rows = from_rgb_rows((template.width, template.height), sources.len());
     let params = FromRgb {
+        rows: rows as i32,
         sources: frames(sources),
         targets: frames(targets),
         from,
@@ -154,8 +155,18 @@ fn launch_from_rgb(
         is_target_aligned: is_aligned(targets, &to),
         ..*template
     };
-    let geometry = rows_of_pixels((params.width, params.height), FROM_RGB_ROWS, sources.len());
+    let geometry = rows_of_pixels((params.width, params.height), rows, sources.len());
     Launch { entry, geometry, params: Params::FromRgb(params) }
+}
+
+/// Rows that a thread handles on the way back: many save work at their borders, few make more threads.
+fn from_rgb_rows((width, height): (i32, i32), frames: usize) -> u32 {
+    const MANY: u32 = 16;
+    const FEW: u32 = 8;
+    /// Threads of this kernel that the largest GPUs run at once.
+    const BUSY: usize = 60_000;
+    let threads = width.unsigned_abs().div_ceil(PIXELS) * height.unsigned_abs().div_ceil(MANY);
+    if threads as usize * frames >= BUSY { MANY } else { FEW }
 }
 
 fn rows_of_pixels((width, height): (i32, i32), rows: u32, frames: usize) -> Geometry {
@@ -197,7 +208,6 @@ fn to_rgb(from: Side, to: Side, size: (u32, u32), filter: ChromaFilter) -> Resul
         odd,
         luma_subtract: from_codes.luma_offset as f32,
         luma_multiply: (to_codes.luma_scale / from_codes.luma_scale) as f32,
-        luma_add: to_codes.luma_offset as f32,
         chroma_subtract: from_codes.chroma_offset as f32,
         red_cr: (red_cr * scale) as f32,
         green_cb: (green_cb * scale) as f32,
@@ -233,7 +243,6 @@ fn from_rgb(from: Side, to: Side, size: (u32, u32), filter: ChromaFilter) -> Res
         across: weights_down(filter, siting_x),
         down: weights_down(filter, siting_y),
         matrix: [row(0), row(1), row(2)],
-        rgb_subtract: from_codes.luma_offset as f32,
         luma_add: to_codes.luma_offset as f32,
         chroma_add: to_codes.chroma_offset as f32,
         max_code: max_code(to.0),

@@ -149,6 +149,15 @@ fn yuv_and_rgb_are_converted_as_on_the_host_in_every_format_size_and_stride() {
     }
 }
 
+/// Large enough for the other number of rows a thread.
+#[test]
+fn a_large_picture_is_converted_as_on_the_host() {
+    let yuv = color(Matrix::Bt709, Range::Limited, Siting::Left);
+    let (nv12, rgb) = ((PixelFormat::NV12, yuv), (PixelFormat::RGB_F16, yuv.to_rgb()));
+    check(nv12, rgb, (3842, 2163), ChromaFilter::Bilinear, ROWS[1]);
+    check(rgb, nv12, (3842, 2163), ChromaFilter::Bilinear, ROWS[1]);
+}
+
 #[test]
 fn yuv_and_rgb_are_converted_as_on_the_host_in_every_siting_and_filter() {
     for format in [PixelFormat::NV12, PixelFormat::YUV420P10, PixelFormat::YUV422P] {
