@@ -12,12 +12,13 @@ mod timing;
 
 use std::ffi::OsString;
 use std::fs;
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, OnPath};
-use crate::setup;
 use crate::workspace::Workspace;
+use crate::{process, setup};
 
 /// What `cargo xtask help bench` says.
 pub const DETAILS: &str = "\
@@ -47,6 +48,17 @@ pub fn task(workspace: &Workspace, arguments: &[OsString]) -> Result<(), Failure
         }
         _ => Err(Failure::Usage("bench wants `cpu` or `media`".into())),
     }
+}
+
+/// The models that rave-tensorrt makes for its tests, with fixed random weights.
+fn make_models(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    let folder = workspace.target.join("bench/models");
+    let mut cargo = process::cargo(&workspace.root);
+    cargo
+        .args(["run", "--quiet", "--release", "-p", "rave-tensorrt", "--example", "make_models", "--"])
+        .arg(&folder);
+    process::run(&mut cargo)?;
+    Ok(folder)
 }
 
 /// Writes what was measured to `target/bench/NAME.json`, with the machine and the date.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::reference::{self, Decoded};
 use super::table::Table;
 use super::timing::{self, Timing};
-use super::write_record;
+use super::{make_models, write_record};
 use crate::failure::{Failure, OnPath};
 use crate::run as program;
 use crate::workspace::Workspace;
@@ -19,7 +19,7 @@ use crate::workspace::Workspace;
 /// Seconds after which a file counts as hung.
 const TIMEOUT_SECONDS: &str = "600";
 /// A model that costs little, since this is about everything else.
-const MODEL: &str = "resize-cubic-x2";
+const MODEL: &str = "nearest-rgb-x2.onnx";
 /// Matroska holds nearly everything. These go to MP4 too, whose edit lists and time bases are another matter.
 const ALSO_MP4: &[&str] = &[
     "awesome movie.mov",
@@ -43,12 +43,10 @@ pub fn run(workspace: &Workspace, filter: &str) -> Result<(), Failure> {
     let media = env::var_os("RAVE_MEDIA").map(PathBuf::from).ok_or_else(|| {
         Failure::Usage("bench media wants RAVE_MEDIA, a folder with clips/ and bad/".into())
     })?;
-    let program = program::build_program(workspace)?;
-    let folder = workspace.target.join("bench/media");
-    fs::create_dir_all(&folder).on("create", &folder)?;
+    let setting = Setting::prepare(workspace)?;
     let mut cases = Vec::new();
     for (input, container) in inputs(&media, filter)? {
-        let case = Case::run(&program, &folder, &input, container)?;
+        let case = Case::run(&setting, &input, container)?;
         eprintln!("{:<10} {} -> {container}", case.verdict.name(), input.display());
         cases.push(case);
     }
@@ -69,6 +67,31 @@ fn inputs(media: &Path, filter: &str) -> Result<Vec<(PathBuf, &'static str)>, Fa
     }
     inputs.sort();
     Ok(inputs)
+}
+
+/// What every file is run with.
+struct Setting {
+    program: PathBuf,
+    model: PathBuf,
+    folder: PathBuf,
+}
+
+impl Setting {
+    fn prepare(workspace: &Workspace) -> Result<Self, Failure> {
+        let folder = workspace.target.join("bench/media");
+        fs::create_dir_all(&folder).on("create", &folder)?;
+        let model = make_models(workspace)?.join(MODEL);
+        Ok(Self { program: program::build_program(workspace)?, model, folder })
+    }
+
+    /// `timeout` ends with 124 when the time is over, with 137 when it had to kill.
+    fn upscale(&self, input: &Path, output: &Path) -> Result<Output, Failure> {
+        let mut command = Command::new("timeout");
+        command.args(["--kill-after=10", TIMEOUT_SECONDS]).arg(&self.program);
+        command.arg("-i").arg(input).arg("-o").arg(output).arg("-m").arg(&self.model);
+        command.args(["--preset", "ultrafast", "-y", "--drop-incompatible", "--json", "--progress", "none"]);
+        command.output().on("start", &self.program)
+    }
 }
 
 /// What came of one file.
@@ -119,10 +142,10 @@ impl Verdict {
 }
 
 impl Case {
-    fn run(program: &Path, folder: &Path, input: &Path, container: &'static str) -> Result<Self, Failure> {
-        let output = folder.join(format!("output.{container}"));
+    fn run(setting: &Setting, input: &Path, container: &'static str) -> Result<Self, Failure> {
+        let output = setting.folder.join(format!("output.{container}"));
         let start = Instant::now();
-        let result = upscale(program, input, &output)?;
+        let result = setting.upscale(input, &output)?;
         let mut case = Self {
             file: input.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             container,
@@ -199,15 +222,6 @@ impl Case {
             "seconds": self.seconds,
         })
     }
-}
-
-/// `timeout` ends with 124 when the time is over, with 137 when it had to kill.
-fn upscale(program: &Path, input: &Path, output: &Path) -> Result<Output, Failure> {
-    let mut command = Command::new("timeout");
-    command.args(["--kill-after=10", TIMEOUT_SECONDS]).arg(program);
-    command.arg("-i").arg(input).arg("-o").arg(output).args(["-m", MODEL, "--preset", "ultrafast"]);
-    command.args(["-y", "--drop-incompatible", "--json", "--progress", "none"]);
-    command.output().on("start", program)
 }
 
 /// Indices of the upscaled stream.

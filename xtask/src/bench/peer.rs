@@ -8,7 +8,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::cpu::{Bound, Comparison, Outcome, median};
-use super::machine;
+use super::{machine, make_models};
 use crate::failure::{Failure, OnPath};
 use crate::workspace::Workspace;
 use crate::{fixtures, process, run as program, setup};
@@ -80,7 +80,7 @@ impl Race {
             script: workspace.root.join("xtask/peer/upscale.py"),
             packages: python_packages(workspace)?,
             input: fixtures::ensure(workspace, &fixtures::BENCH_540P)?.0,
-            model: models(workspace)?.join(MODEL),
+            model: make_models(workspace)?.join(MODEL),
             folder,
             threads: machine::threads().to_string(),
         })
@@ -132,17 +132,6 @@ fn describe_video(path: &Path) -> Result<String, Failure> {
     ffprobe.args(["-v", "error", "-select_streams", "v:0", "-count_packets", "-of", "csv=p=0"]);
     ffprobe.args(["-show_entries", "stream=width,height,nb_read_packets"]).arg(path);
     Ok(process::output(&mut ffprobe)?.trim().to_string())
-}
-
-/// The models that rave-tensorrt makes for its tests, with fixed random weights.
-fn models(workspace: &Workspace) -> Result<PathBuf, Failure> {
-    let folder = workspace.target.join("bench/models");
-    let mut cargo = process::cargo(&workspace.root);
-    cargo
-        .args(["run", "--quiet", "--release", "-p", "rave-tensorrt", "--example", "make_models", "--"])
-        .arg(&folder);
-    process::run(&mut cargo)?;
-    Ok(folder)
 }
 
 /// A folder with numpy and onnxruntime for Python; a folder of its own leaves the system's packages alone.
