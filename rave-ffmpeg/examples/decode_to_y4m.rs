@@ -1,4 +1,5 @@
-//! Decodes a file's video and writes it as YUV4MPEG2: `decode_to_y4m clip.mp4 | ffplay -`.
+//! Decodes the video of a file, or of standard input for `-`, and writes it as YUV4MPEG2:
+//! `decode_to_y4m clip.mp4 | ffplay -`.
 
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -8,7 +9,8 @@ use rave_ffmpeg::{DecoderOptions, Demuxer, DemuxerOptions, Input, SoftwareDecode
 
 fn main() -> Result<(), BoxError> {
     let name = std::env::args_os().nth(1).ok_or_else(|| CustomError::new("usage: decode_to_y4m FILE"))?;
-    let demuxer = Demuxer::open(&Input::from(Path::new(&name)), &DemuxerOptions::default())?;
+    let input = if name == "-" { Input::Stdin } else { Input::from(Path::new(&name)) };
+    let demuxer = Demuxer::open(&input, &DemuxerOptions::default())?;
     let mut decoder = SoftwareDecoder::new(demuxer.video(), &DecoderOptions::default())?;
     let mut output = BufWriter::new(io::stdout().lock());
     write!(output, "{}", header(decoder.info())?).map_err(CustomError::new)?;

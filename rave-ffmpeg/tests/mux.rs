@@ -1,4 +1,5 @@
 //! Decode, encode and mux: times, other streams, tags, and what a container cannot hold.
+#![allow(clippy::unwrap_used, reason = "a failure is a failed test")]
 
 mod support;
 
@@ -9,7 +10,7 @@ use rave_ffmpeg::{
     CopyOptions, EncoderOptions, Incompatible, Input, MuxerOptions, Quality, Selection, StreamKind,
     StreamOutcome, VideoCodec, probe, read_video_timestamps,
 };
-use support::{Written, decode, ffmpeg, ffprobe, make, run, samples, transcode};
+use support::{Job, Written, decode, ffmpeg, ffprobe, make, run, samples, transcode};
 
 fn fast(codec: VideoCodec) -> EncoderOptions {
     let preset = match codec {
@@ -246,6 +247,24 @@ fn what_a_container_cannot_hold_is_refused_or_dropped() {
 }
 
 #[test]
+fn a_job_cut_short_ends_every_stream_where_the_video_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = make(
+        folder.path(),
+        "long.mkv",
+        "-f lavfi -i testsrc2=s=64x48:r=25:d=8 -f lavfi -i sine=d=8 -c:v libx264 -c:a aac",
+    );
+    let target = folder.path().join("cut.mkv");
+    let cut = Job { frames: Some(50), ..Job::default() };
+    let written = cut.transcode(&source, &target, &fast(VideoCodec::H264)).unwrap();
+    assert_eq!(written.summary.video_packets, 50);
+    let sound: f64 = audio_times(&target).last().unwrap().parse().unwrap();
+    let last = read_video_timestamps(&target, None).unwrap().last().unwrap().seconds();
+    // Frames are 40 ms long, packets of sound 21 ms.
+    assert!((last..last + 0.04).contains(&sound), "sound to {sound} s, picture to {last} s");
+}
+
+#[test]
 fn what_is_not_wanted_is_left_out() {
     let folder = tempfile::tempdir().unwrap();
     let source = everything(folder.path());
@@ -366,7 +385,7 @@ fn colour_aspect_rotation_and_hdr_metadata_reach_the_output() {
         let target = folder.path().join(name);
         write(&source, &target, codec);
         let mut after = described(&target);
-        let mut expected = before.clone();
+        let mut expected = before;
         // Matroska has no matrix; a siting is only in some codecs.
         if name.ends_with("mkv") {
             (expected.4, after.4) = (None, None);

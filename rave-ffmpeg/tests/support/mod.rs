@@ -120,30 +120,50 @@ pub fn transcode(
     encoder: &EncoderOptions,
     muxer: &MuxerOptions,
 ) -> Result<Written, Failure> {
-    let input = Input::from(source);
-    let container = Container::from_path(target)?;
-    let demuxer = Demuxer::open(&input, &DemuxerOptions::default())?;
-    let video = demuxer.video().clone();
-    let mut info = *video.info();
-    info.color = info.color.resolve(info.width, info.height).0;
-    let mut decoder = SoftwareDecoder::new(&video, &DecoderOptions::default())?;
-    let mut encoder = SoftwareEncoder::new(&info, encoder, &container)?;
-    let mut muxer = Muxer::create(target, &container, &encoder.stream(), Some((&input, &video)), muxer)?;
-    let plan = muxer.plan().to_vec();
-    let mut times = Vec::new();
-    let mut frames = Vec::new();
-    let mut packets: Vec<Packet> = Vec::new();
-    for packet in demuxer {
-        decoder.process(packet?, &mut |frame| frames.push(frame))?;
+    Job { frames: None, muxer: *muxer }.transcode(source, target, encoder)
+}
+
+#[derive(Default)]
+pub struct Job {
+    /// Ends it after so many packets of video.
+    pub frames: Option<usize>,
+    pub muxer: MuxerOptions,
+}
+
+impl Job {
+    pub fn transcode(
+        &self,
+        source: &Path,
+        target: &Path,
+        encoder: &EncoderOptions,
+    ) -> Result<Written, Failure> {
+        let input = Input::from(source);
+        let container = Container::from_path(target)?;
+        let demuxer = Demuxer::open(&input, &DemuxerOptions::default())?;
+        let video = demuxer.video().clone();
+        let mut info = *video.info();
+        info.color = info.color.resolve(info.width, info.height).0;
+        let mut decoder = SoftwareDecoder::new(&video, &DecoderOptions::default())?;
+        let mut encoder = SoftwareEncoder::new(&info, encoder, &container)?;
+        let source = Some((&input, &video));
+        let mut muxer = Muxer::create(target, &container, &encoder.stream(), source, &self.muxer)?;
+        let plan = muxer.plan().to_vec();
+        let mut times = Vec::new();
+        let mut frames = Vec::new();
+        let mut packets: Vec<Packet> = Vec::new();
+        for packet in demuxer.take(self.frames.unwrap_or(usize::MAX)) {
+            decoder.process(packet?, &mut |frame| frames.push(frame))?;
+            encode(&mut frames, &mut encoder, &mut muxer, &mut times, &mut packets)?;
+        }
+        decoder.finish(&mut |frame| frames.push(frame))?;
         encode(&mut frames, &mut encoder, &mut muxer, &mut times, &mut packets)?;
+        encoder.finish(&mut |packet| packets.push(packet))?;
+        for packet in packets {
+            muxer.write(packet)?;
+        }
+        let summary = if self.frames.is_some() { muxer.finish_at_video_end()? } else { muxer.finish()? };
+        Ok(Written { summary, plan, times })
     }
-    decoder.finish(&mut |frame| frames.push(frame))?;
-    encode(&mut frames, &mut encoder, &mut muxer, &mut times, &mut packets)?;
-    encoder.finish(&mut |packet| packets.push(packet))?;
-    for packet in packets {
-        muxer.write(packet)?;
-    }
-    Ok(Written { summary: muxer.finish()?, plan, times })
 }
 
 fn encode(
