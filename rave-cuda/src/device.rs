@@ -65,6 +65,9 @@ impl Device {
             return Err(Error::Ordinal { ordinal, count });
         }
         let context = CudaContext::new(ordinal).during("open the GPU")?;
+        // SAFETY: the context was just retained. cudarc does the same unless the handle is current already; but then it may
+        // be that of a context that was given back since, for a primary context keeps its handle.
+        unsafe { result::ctx::set_current(context.cu_ctx()) }.during("bind the GPU to a thread")?;
         check_capability(&context)?;
         Ok(Self { inner: Arc::new(Inner { context, functions: Mutex::default() }) })
     }
@@ -74,10 +77,6 @@ impl Device {
     /// # Errors
     /// [`Error::NoDriver`], [`Error::NoDevice`], [`Error::DriverTooOld`]; [`Error::Cuda`] if one does not answer.
     pub fn list() -> Result<Vec<DeviceInfo>, Error> {
-        let ask = |ordinal| {
-            let context = CudaContext::new(ordinal).during("open the GPU")?;
-            info(ordinal, &context)
-        };
         (0..count()?).map(ask).collect()
     }
 
@@ -162,6 +161,18 @@ fn count() -> Result<usize, Error> {
         count @ 1.. => Ok(count.unsigned_abs() as usize),
         _ => Err(Error::NoDevice),
     }
+}
+
+/// Opens a GPU for as long as it takes to ask. Giving its context back would leave it current on this thread, though it may
+/// be gone: what was current before is again.
+fn ask(ordinal: usize) -> Result<DeviceInfo, Error> {
+    const BIND: &str = "bind the GPU to a thread";
+    let before = result::ctx::get_current().during(BIND)?;
+    let opened = CudaContext::new(ordinal).during("open the GPU");
+    let answer = opened.and_then(|context| info(ordinal, &context));
+    // SAFETY: it was current when this began, and nothing here destroys it; null means none.
+    unsafe { result::ctx::set_current(before.unwrap_or(std::ptr::null_mut())) }.during(BIND)?;
+    answer
 }
 
 fn cuda_version() -> Result<(u32, u32), Error> {

@@ -25,6 +25,10 @@ impl Emulator {
     }
 
     fn build() -> Option<Self> {
+        if !kernels().is_dir() {
+            println!("skipped: this program was carried away from its sources");
+            return None;
+        }
         if Command::new("c++").arg("--version").output().is_err() {
             println!("skipped: there is no C++ compiler to build the kernels for the host");
             return None;
@@ -35,7 +39,7 @@ impl Emulator {
     }
 
     fn load(topic: Topic, folder: &Path) -> Library {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("kernels/{}.cu", topic.name()));
+        let source = kernels().join(format!("{}.cu", topic.name()));
         let library: PathBuf = folder.join(format!("{}.so", topic.name()));
         let mut compiler = Command::new("c++");
         compiler.args(["-std=c++17", "-O2", "-ffp-contract=off", "-shared", "-fPIC", "-DRAVE_HOST"]);
@@ -64,4 +68,8 @@ impl Emulator {
             kernel(&raw const grid, &raw const block, Params::as_ptr(&launch.params).cast());
         }
     }
+}
+
+fn kernels() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels")
 }
