@@ -146,6 +146,7 @@ impl Case {
         let output = setting.folder.join(format!("output.{container}"));
         let start = Instant::now();
         let result = setting.upscale(input, &output)?;
+        let seconds = start.elapsed().as_secs_f64();
         let mut case = Self {
             file: input.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             container,
@@ -154,7 +155,7 @@ impl Case {
             timing: None,
             exit: result.status.code(),
             error: error(&result.stdout),
-            seconds: start.elapsed().as_secs_f64(),
+            seconds,
             verdict: Verdict::Right,
         };
         if result.status.success() {
