@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use rave_ffmpeg::VideoCodec;
+use rave_tensorrt::BuiltIn;
 
 /// Upscale video with a neural network.
 ///
@@ -42,6 +43,9 @@ pub struct UpscaleArgs {
     /// ONNX model file, or the name of a built-in model (see `rave models`)
     #[arg(short, long, value_name = "MODEL", help_heading = "Model")]
     pub model: Option<PathBuf>,
+    /// Factor of the built-in model
+    #[arg(long, value_name = "N", value_parser = parse_scale, conflicts_with = "model", help_heading = "Model")]
+    pub scale: Option<BuiltIn>,
     /// Threads for the model [default: all cores]
     #[arg(long, value_name = "N", help_heading = "Model")]
     pub threads: Option<NonZeroUsize>,
@@ -173,6 +177,12 @@ fn parse_tile(text: &str) -> Result<TileArg, String> {
             _ => Err("expected auto, off, or a number of pixels from 16 to 65536".into()),
         },
     }
+}
+
+/// The built-in model that is the default for a factor.
+fn parse_scale(text: &str) -> Result<BuiltIn, String> {
+    let default = text.parse().ok().and_then(BuiltIn::default_for);
+    default.ok_or_else(|| "no built-in model has this factor; `rave models` lists them".into())
 }
 
 fn parse_crf(text: &str) -> Result<f32, String> {

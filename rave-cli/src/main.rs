@@ -21,6 +21,8 @@ use rave_core::BoxError;
 use args::{Cli, Command};
 
 fn main() -> ExitCode {
+    // SAFETY: the first statement of the program.
+    unsafe { logging::quiet_encoders() };
     let cli = Cli::parse_from(with_command(std::env::args_os().collect()));
     let (result, is_json) = match &cli.command {
         Command::Upscale(args) => (upscale::run(args), args.reporting.json),

@@ -5,9 +5,7 @@ use rave_core::{BoxError, Rational};
 use rave_ffmpeg::{
     Corruption, DemuxerOptions, EncoderOptions, Incompatible, Input, MuxerOptions, Quality, VideoCodec,
 };
-use rave_pipeline::{
-    Control, Error, Existing, Queues, UpscaleJob, UpscaleOptions, UpscalePlan, UpscaleReport,
-};
+use rave_pipeline::{Error, Existing, Queues, UpscaleJob, UpscaleOptions, UpscalePlan, UpscaleReport};
 use rave_tensorrt::{BuiltIn, ModelSource, Runtime, Tile};
 
 use crate::args::{TileArg, UpscaleArgs};
@@ -50,7 +48,7 @@ fn environment_library() -> Vec<PathBuf> {
 
 fn options(args: &UpscaleArgs) -> Result<UpscaleOptions, BoxError> {
     Ok(UpscaleOptions {
-        model: args.model.as_deref().map(model),
+        model: args.model.as_deref().map(model).or(args.scale.map(ModelSource::BuiltIn)),
         threads: args.threads,
         tile: tile(args.tile),
         demuxer: DemuxerOptions { stream: args.stream, frame_rate: frame_rate(args)?, ..Default::default() },

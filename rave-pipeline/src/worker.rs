@@ -29,8 +29,10 @@ impl From<BoxError> for Ending {
 /// One source, stage or sink, ready to run on a thread of its own.
 pub(crate) struct Worker {
     pub(crate) meter: Arc<Meter>,
-    body: Box<dyn FnOnce(&Control, &Arc<Meter>) -> Ending + Send>,
+    body: Body,
 }
+
+type Body = Box<dyn FnOnce(&Control, &Arc<Meter>) -> Ending + Send>;
 
 impl Worker {
     pub(crate) fn new(

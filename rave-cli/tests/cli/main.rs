@@ -1,5 +1,7 @@
 //! The program, run as a user runs it.
 
+#![allow(clippy::unwrap_used)] // Outside `#[test]` functions the lint does not see that this is a test.
+
 mod failures;
 mod support;
 mod upscale;

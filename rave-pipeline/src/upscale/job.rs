@@ -61,6 +61,7 @@ pub struct UpscaleJob {
     plan: UpscalePlan,
     chain: Assembly<MuxSummary>,
     output: OutputFile,
+    output_path: PathBuf,
     has_timestamps: bool,
     timestamps: Timestamps,
     decoding: DecodeReportHandle,
@@ -98,7 +99,8 @@ impl UpscaleJob {
         let sink = Output { muxer, control: control.clone() };
         let chain = line.chain(demuxer, sink, Timestamps::clone(&timestamps), options.queues);
         let has_timestamps = container.has_timestamps();
-        Ok(Self { plan, chain, output: file, has_timestamps, timestamps, decoding, control })
+        let output_path = output.to_path_buf();
+        Ok(Self { plan, chain, output: file, output_path, has_timestamps, timestamps, decoding, control })
     }
 
     /// Stops the job while it runs, from any thread.
@@ -137,9 +139,10 @@ impl UpscaleJob {
                 return Err(error);
             }
         };
+        self.output.publish()?;
         Ok(UpscaleReport {
             plan: self.plan,
-            output: self.output.publish()?,
+            output: self.output_path,
             decoding: self.decoding.get(),
             muxing,
             check,

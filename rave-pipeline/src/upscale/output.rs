@@ -41,7 +41,7 @@ impl OutputFile {
     }
 
     /// Gives the file its final name.
-    pub(crate) fn publish(mut self) -> Result<PathBuf, Error> {
+    pub(crate) fn publish(mut self) -> Result<(), Error> {
         if self.existing == Existing::Keep && self.target.symlink_metadata().is_ok() {
             return Err(Error::OutputExists { path: self.target.clone() });
         }
@@ -50,13 +50,12 @@ impl OutputFile {
             .and_then(|()| fs::rename(&self.temporary, &self.target))
             .map_err(|source| unwritable(&self.target, source))?;
         self.is_kept = true;
-        Ok(self.target.clone())
+        Ok(())
     }
 
     /// Leaves the file under its temporary name.
-    pub(crate) fn keep_temporary(mut self) -> PathBuf {
+    pub(crate) fn keep_temporary(mut self) {
         self.is_kept = true;
-        self.temporary.clone()
     }
 }
 
