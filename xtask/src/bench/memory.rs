@@ -99,11 +99,12 @@ fn resident_kib(status: &str) -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
-/// Least and most after the warm-up.
+/// Least and most after the warm-up, while frames were coming: after the last one the stages end, one by one.
 fn spread(samples: &[Sample]) -> Option<(u64, u64)> {
-    let warm =
-        samples.iter().filter(|sample| sample.frames >= WARM_UP_FRAMES).map(|sample| sample.resident_kib);
-    Some((warm.clone().min()?, warm.max()?))
+    let last = samples.last()?.frames;
+    let steady = samples.iter().filter(|sample| (WARM_UP_FRAMES..last).contains(&sample.frames));
+    let resident = steady.map(|sample| sample.resident_kib);
+    Some((resident.clone().min()?, resident.max()?))
 }
 
 #[cfg(test)]
@@ -117,9 +118,9 @@ mod tests {
     }
 
     #[test]
-    fn the_warm_up_does_not_count() {
+    fn warm_up_and_end_do_not_count() {
         let sample = |frames, resident_kib| Sample { frames, resident_kib };
-        let samples = [sample(0, 10), sample(99, 500), sample(100, 200), sample(150, 210), sample(300, 205)];
+        let samples = [sample(0, 10), sample(99, 500), sample(100, 200), sample(150, 210), sample(300, 50)];
         assert_eq!(spread(&samples), Some((200, 210)));
         assert_eq!(spread(&samples[..2]), None);
     }
