@@ -3,10 +3,8 @@ use std::sync::Arc;
 
 use rave_core::{Packet, Rational, TimeBase, Timestamp};
 
-use crate::sys::{
-    AvError, AvFrame, AvPacket, DecoderContext, DecoderSettings, Dictionary, InputContext, Received,
-    SideData, StreamRef, codec_name, ffi,
-};
+use crate::first_frame::{self, First};
+use crate::sys::{AvError, AvPacket, Dictionary, InputContext, StreamRef, ffi};
 use crate::{
     DemuxerOptions, Error, Input, MediaInfo, StreamInfo, StreamKind, VideoStream, describe, format, stream,
 };
@@ -100,7 +98,7 @@ impl Demuxer {
         let index = choose(input, &media, options.stream)?;
         context.discard_unless(|other| other == index);
         let mut scratch = AvPacket::new().map_err(|_| Error::OutOfMemory)?;
-        let first = first_frame(input, &mut context, index, &mut scratch)?;
+        let first = first_frame::find(input, &mut context, index, &mut scratch)?;
         let stream = context.stream(index).expect("the index was chosen from the streams");
         let time_base = stream.time_base();
         let video = video_stream(input, &media, stream, &first, options)?;
@@ -189,124 +187,6 @@ pub(crate) fn to_packet(packet: &AvPacket, time_base: TimeBase) -> Packet {
     }
 }
 
-/// The first frame that is shown, and the packets that were read for it.
-struct First {
-    frame: Option<AvFrame>,
-    packets: VecDeque<Packet>,
-}
-
-/// Bounds on what is read before the first frame.
-const MAX_AHEAD_PACKETS: usize = 600;
-const MAX_AHEAD_BYTES: usize = 256 << 20;
-
-/// FFmpeg's number for a codec that it does not know.
-const NO_CODEC: i32 = 0;
-
-fn first_frame(
-    input: &Input,
-    context: &mut InputContext,
-    index: usize,
-    scratch: &mut AvPacket,
-) -> Result<First, Error> {
-    let stream = context.stream(index).expect("the index was chosen from the streams");
-    let time_base = stream.time_base();
-    let is_encrypted = stream.side_data(SideData::EncryptionInit).is_some();
-    let codec = codec_name(stream.parameters().codec_id());
-    let settings =
-        DecoderSettings { time_base, frame_rate: stream.average_frame_rate(), threads: 1, is_strict: false };
-    let opened = DecoderContext::open(stream.parameters(), &settings);
-    let unusable = |reason| Error::InputNoFrames { input: input.clone(), stream: index, reason };
-    if stream.parameters().codec_id() == NO_CODEC {
-        return Err(unusable("the file does not say its codec: its header is damaged or cut off".to_owned()));
-    }
-    let mut decoder = match opened {
-        Ok(Some(decoder)) => decoder,
-        Ok(None) => return Err(Error::DecoderMissing { codec }),
-        Err(error) => return Err(unusable(format!("the {codec} decoder does not open: {error}"))),
-    };
-    let mut search = Search { frame: AvFrame::new().map_err(|_| Error::OutOfMemory)?, error: None };
-    let mut first = First { frame: None, packets: VecDeque::new() };
-    let mut bytes = 0;
-    while first.packets.len() < MAX_AHEAD_PACKETS && bytes < MAX_AHEAD_BYTES {
-        let more = context.read(scratch).map_err(|source| Error::Demux { input: input.clone(), source })?;
-        if more && scratch.stream_index() != index {
-            continue;
-        }
-        if more {
-            bytes += scratch.data().len();
-            first.packets.push_back(to_packet(scratch, time_base));
-        }
-        if search.feed(&mut decoder, more.then_some(scratch)) {
-            first.frame = Some(search.frame);
-            return Ok(first);
-        }
-        if !more {
-            break;
-        }
-    }
-    let has_encryption =
-        |packet: &Packet| packet.side_data.iter().any(|data| data.kind == SideData::Encryption.number());
-    if is_encrypted || first.packets.iter().any(has_encryption) {
-        let reason = "the container says how its samples are encrypted";
-        return Err(Error::InputEncrypted { input: input.clone(), stream: index, reason });
-    }
-    let stream = context.stream(index).expect("as above");
-    if is_scrambled(input, context, stream) {
-        let reason = "its transport stream packets are scrambled";
-        return Err(Error::InputEncrypted { input: input.clone(), stream: index, reason });
-    }
-    Err(unusable(search.reason(&codec, first.packets.len())))
-}
-
-struct Search {
-    frame: AvFrame,
-    error: Option<AvError>,
-}
-
-impl Search {
-    /// Whether a frame came out.
-    fn feed(&mut self, decoder: &mut DecoderContext, packet: Option<&mut AvPacket>) -> bool {
-        if let Err(error) = decoder.send(packet.as_deref()) {
-            self.error = Some(error);
-        }
-        match decoder.receive(&mut self.frame) {
-            Ok(received) => received == Received::Item,
-            Err(error) => {
-                self.error = Some(error);
-                false
-            }
-        }
-    }
-
-    fn reason(&self, codec: &str, packets: usize) -> String {
-        match (packets, self.error) {
-            (0, _) => "the file announces it but holds no data for it".to_owned(),
-            (_, Some(error)) => format!("the {codec} decoder says of the first {packets} packets: {error}"),
-            (_, None) => format!("the {codec} decoder gives nothing for the first {packets} packets"),
-        }
-    }
-}
-
-/// Whether the stream's packets in an MPEG transport stream say that they are scrambled (ISO/IEC 13818-1, 2.4.3.3).
-fn is_scrambled(input: &Input, context: &InputContext, stream: StreamRef<'_>) -> bool {
-    use std::io::Read;
-    const PACKET_BYTES: usize = 188;
-    const PEEK_BYTES: u64 = 1 << 20;
-    let Input::File(path) = input else {
-        return false;
-    };
-    if context.format_name() != "mpegts" || !input.is_seekable() {
-        return false;
-    }
-    let mut start = Vec::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(PEEK_BYTES).read_to_end(&mut start));
-    read.is_ok()
-        && start.chunks_exact(PACKET_BYTES).any(|packet| {
-            let pid = i32::from(packet[1] & 0x1f) << 8 | i32::from(packet[2]);
-            packet[0] == 0x47 && pid == stream.id() && packet[3] & 0xc0 != 0
-        })
-}
-
 fn video_stream(
     input: &Input,
     media: &MediaInfo,
@@ -314,11 +194,10 @@ fn video_stream(
     first: &First,
     options: &DemuxerOptions,
 ) -> Result<VideoStream, Error> {
-    let frame = first.frame.as_ref().expect("a first frame was found");
     let info = &media.streams[stream.index()];
     let pace = options.frame_rate.or_else(|| frame_rate(stream)).unwrap_or_else(default_rate);
-    let (video, notices) = stream::video_info(input, stream, frame, options.frame_rate)?;
-    let source = stream::source_format(input, frame)?;
+    let (video, notices) = stream::video_info(input, stream, &first.frame, options.frame_rate)?;
+    let source = stream::source_format(input, &first.frame)?;
     let shared = stream::Shared {
         input: input.clone(),
         index: stream.index(),

@@ -38,6 +38,7 @@ mod encoder;
 mod encoder_format;
 mod encoder_settings;
 mod error;
+mod first_frame;
 mod format;
 mod input;
 mod media;
