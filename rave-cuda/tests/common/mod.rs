@@ -126,6 +126,16 @@ impl Numbers {
     }
 }
 
+/// Frames of noise, numbered by their time.
+pub fn clip(video: &VideoInfo, count: u64) -> Vec<HostFrame> {
+    let layout = layout(video.format, (video.width, video.height), Rows::Packed);
+    let frame = |index: u64| {
+        let picture = noise(layout, index);
+        HostFrame::new(picture.into_buffer(), layout, video.color, info(index as i64)).unwrap()
+    };
+    (0..count).map(frame).collect()
+}
+
 /// The same bytes at the same offsets in GPU memory.
 pub fn to_device(pool: &Pool, stream: &Stream, frame: &HostFrame) -> CudaFrame {
     let mut target = pool.frame(*frame.layout(), frame.color(), frame.info()).unwrap();

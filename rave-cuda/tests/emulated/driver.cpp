@@ -1,0 +1,231 @@
+// The part of the CUDA driver that rave-cuda calls, in host memory, for tests on machines without a GPU.
+//
+// It is as lazy as a GPU may be: what is enqueued runs only when the host waits for something, and then only as far as
+// that needs, in the order that streams and events demand and no other. Work that forgot to wait for other work therefore
+// comes too early, and a buffer that is used again too soon is overwritten.
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <dirent.h>
+#include <dlfcn.h>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+typedef int Result;
+typedef unsigned long long Address;
+enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, INVALID_CONTEXT = 201, NOT_FOUND = 500, NOT_READY = 600 };
+
+struct Stream;
+struct Ticket {
+    Stream* stream;
+    bool is_done;
+};
+struct Work {
+    std::shared_ptr<Ticket> after;
+    std::function<void()> run;
+};
+struct Stream {
+    std::deque<Work> queue;
+};
+struct Event {
+    std::shared_ptr<Ticket> ticket;
+};
+struct Module {
+    std::string ptx;
+};
+typedef void (*Kernel)(const unsigned* grid, const unsigned* block, const void* params);
+struct Function {
+    Kernel kernel;
+    size_t params_bytes;
+};
+
+static std::recursive_mutex mutex;
+static int primary_context;
+static thread_local void* current;
+static const size_t TOTAL = size_t(2) << 30;
+static size_t allocated;
+static std::map<Address, size_t> sizes;
+#define LOCK std::lock_guard<std::recursive_mutex> lock(mutex)
+#define NEED_CONTEXT                                                                                                   \
+    LOCK;                                                                                                              \
+    if (current == nullptr) return INVALID_CONTEXT
+
+static void step(Stream* stream);
+static void force(const std::shared_ptr<Ticket>& ticket) {
+    while (ticket && !ticket->is_done) step(ticket->stream);
+}
+static void step(Stream* stream) {
+    force(stream->queue.front().after);
+    Work work = std::move(stream->queue.front());
+    stream->queue.pop_front();
+    work.run();
+}
+static void drain(Stream* stream) {
+    while (!stream->queue.empty()) step(stream);
+}
+static Result enqueue(Stream* stream, std::function<void()> run) {
+    stream->queue.push_back({nullptr, std::move(run)});
+    return SUCCESS;
+}
+
+extern "C" {
+Result cuInit(unsigned) { return SUCCESS; }
+Result cuDriverGetVersion(int* version) { return *version = 12040, SUCCESS; }
+Result cuGetErrorName(Result, const char** text) { return *text = "EMULATED", SUCCESS; }
+Result cuGetErrorString(Result code, const char** text) {
+    return *text = code == OUT_OF_MEMORY ? "out of memory" : "an emulated error", SUCCESS;
+}
+Result cuDeviceGetCount(int* count) { return *count = 1, SUCCESS; }
+Result cuDeviceGet(int* device, int ordinal) { return *device = ordinal, SUCCESS; }
+Result cuDeviceGetName(char* name, int length, int) { return std::snprintf(name, length, "Emulated GPU"), SUCCESS; }
+Result cuDeviceGetUuid(char* bytes, int) { return std::memset(bytes, 7, 16), SUCCESS; }
+Result cuDeviceGetPCIBusId(char* text, int length, int) { return std::snprintf(text, length, "0000:00:00.0"), SUCCESS; }
+Result cuDeviceTotalMem_v2(size_t* bytes, int) { return *bytes = TOTAL, SUCCESS; }
+Result cuDeviceGetAttribute(int* value, int attribute, int) {
+    // Major and minor of the compute capability, multiprocessors; everything else that is asked is supported.
+    *value = attribute == 75 ? 9 : attribute == 76 ? 0 : attribute == 16 ? 132 : 1;
+    return SUCCESS;
+}
+Result cuDevicePrimaryCtxRetain(void** context, int) { return *context = &primary_context, SUCCESS; }
+Result cuDevicePrimaryCtxRelease_v2(int) { return SUCCESS; }
+Result cuCtxGetCurrent(void** context) { return *context = current, SUCCESS; }
+Result cuCtxSetCurrent(void* context) { return current = context, SUCCESS; }
+Result cuCtxSynchronize() { return SUCCESS; }
+
+Result cuMemGetInfo_v2(size_t* available, size_t* total) {
+    NEED_CONTEXT;
+    return *available = TOTAL - allocated, *total = TOTAL, SUCCESS;
+}
+Result cuMemAlloc_v2(Address* address, size_t bytes) {
+    NEED_CONTEXT;
+    if (bytes > TOTAL - allocated) return OUT_OF_MEMORY;
+    void* memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
+    std::memset(memory, 0xee, bytes);
+    allocated += bytes;
+    *address = Address(memory);
+    sizes[*address] = bytes;
+    return SUCCESS;
+}
+Result cuMemFree_v2(Address address) {
+    NEED_CONTEXT;
+    auto found = sizes.find(address);
+    if (found == sizes.end()) return INVALID_VALUE;
+    allocated -= found->second;
+    std::memset(reinterpret_cast<void*>(address), 0xdd, found->second);
+    sizes.erase(found);
+    std::free(reinterpret_cast<void*>(address));
+    return SUCCESS;
+}
+Result cuMemHostAlloc(void** memory, size_t bytes, unsigned) {
+    NEED_CONTEXT;
+    *memory = std::aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
+    std::memset(*memory, 0xcc, bytes);
+    return SUCCESS;
+}
+Result cuMemFreeHost(void* memory) { return std::free(memory), SUCCESS; }
+
+Result cuStreamCreate(Stream** stream, unsigned flags) {
+    NEED_CONTEXT;
+    if (flags != 1) return INVALID_VALUE;  // the pipeline's streams do not wait for the default stream
+    return *stream = new Stream, SUCCESS;
+}
+// Work that is still enqueued goes on, so the queue stays.
+Result cuStreamDestroy_v2(Stream*) { return SUCCESS; }
+Result cuStreamSynchronize(Stream* stream) {
+    NEED_CONTEXT;
+    return drain(stream), SUCCESS;
+}
+Result cuStreamWaitEvent(Stream* stream, Event* event, unsigned) {
+    NEED_CONTEXT;
+    stream->queue.push_back({event->ticket, [] {}});
+    return SUCCESS;
+}
+Result cuEventCreate(Event** event, unsigned) {
+    NEED_CONTEXT;
+    return *event = new Event, SUCCESS;
+}
+Result cuEventDestroy_v2(Event* event) {
+    LOCK;
+    return delete event, SUCCESS;
+}
+Result cuEventRecord(Event* event, Stream* stream) {
+    NEED_CONTEXT;
+    auto ticket = std::make_shared<Ticket>(Ticket{stream, false});
+    event->ticket = ticket;
+    return enqueue(stream, [ticket] { ticket->is_done = true; });
+}
+Result cuEventSynchronize(Event* event) {
+    NEED_CONTEXT;
+    return force(event->ticket), SUCCESS;
+}
+Result cuEventQuery(Event* event) {
+    LOCK;
+    return !event->ticket || event->ticket->is_done ? SUCCESS : NOT_READY;
+}
+Result cuEventElapsedTime(float* millis, Event*, Event*) { return *millis = 1.0f, SUCCESS; }
+
+static Result copy(void* to, const void* from, size_t bytes, Stream* stream) {
+    return enqueue(stream, [=] { std::memcpy(to, from, bytes); });
+}
+Result cuMemcpyHtoDAsync_v2(Address to, const void* from, size_t bytes, Stream* stream) {
+    NEED_CONTEXT;
+    return copy(reinterpret_cast<void*>(to), from, bytes, stream);
+}
+Result cuMemcpyDtoHAsync_v2(void* to, Address from, size_t bytes, Stream* stream) {
+    NEED_CONTEXT;
+    return copy(to, reinterpret_cast<const void*>(from), bytes, stream);
+}
+Result cuMemcpyDtoDAsync_v2(Address to, Address from, size_t bytes, Stream* stream) {
+    NEED_CONTEXT;
+    return copy(reinterpret_cast<void*>(to), reinterpret_cast<const void*>(from), bytes, stream);
+}
+Result cuMemsetD8Async(Address to, unsigned char value, size_t bytes, Stream* stream) {
+    NEED_CONTEXT;
+    return enqueue(stream, [=] { std::memset(reinterpret_cast<void*>(to), value, bytes); });
+}
+
+Result cuModuleLoadData(Module** module, const void* image) {
+    NEED_CONTEXT;
+    return *module = new Module{static_cast<const char*>(image)}, SUCCESS;
+}
+Result cuModuleUnload(Module* module) { return delete module, SUCCESS; }
+// The kernel comes from the libraries beside this one, the size of its parameters from the PTX.
+Result cuModuleGetFunction(Function** function, Module* module, const char* name) {
+    NEED_CONTEXT;
+    std::string declaration = std::string(name) + "_param_0[";
+    size_t at = module->ptx.find(declaration);
+    if (at == std::string::npos) return NOT_FOUND;
+    size_t bytes = std::strtoul(module->ptx.c_str() + at + declaration.size(), nullptr, 10);
+    Dl_info self;
+    dladdr(reinterpret_cast<void*>(&cuInit), &self);
+    std::string folder(self.dli_fname);
+    folder.resize(folder.rfind('/') + 1);
+    DIR* entries = opendir(folder.c_str());
+    Kernel kernel = nullptr;
+    while (dirent* entry = entries && !kernel ? readdir(entries) : nullptr) {
+        std::string file(entry->d_name);
+        if (file.rfind("kernels_", 0) != 0) continue;
+        void* library = dlopen((folder + file).c_str(), RTLD_NOW | RTLD_LOCAL);
+        kernel = library ? reinterpret_cast<Kernel>(dlsym(library, name)) : nullptr;
+    }
+    if (entries) closedir(entries);
+    if (!kernel) return NOT_FOUND;
+    return *function = new Function{kernel, bytes}, SUCCESS;
+}
+Result cuLaunchKernel(
+    Function* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned,
+    Stream* stream, void** params, void**
+) {
+    NEED_CONTEXT;
+    if (gx == 0 || gy == 0 || gz == 0 || gy > 65535 || gz > 65535 || bx * by * bz > 1024) return INVALID_VALUE;
+    std::string bytes(static_cast<const char*>(params[0]), function->params_bytes);
+    return enqueue(stream, [=] {
+        unsigned grid[3] = {gx, gy, gz}, block[3] = {bx, by, bz};
+        function->kernel(grid, block, bytes.data());
+    });
+}
+}
