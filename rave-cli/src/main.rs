@@ -1,6 +1,13 @@
 //! `rave`: upscale video from the command line. What it does is in `rave-pipeline`; here are arguments, progress, JSON
 //! and exit codes.
 
+/// Prints a line on standard error. A reader that has gone away is no failure.
+macro_rules! say {
+    ($($arguments:tt)*) => {{
+        let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{}\n", format_args!($($arguments)*)));
+    }};
+}
+
 mod args;
 mod exit;
 mod json;
@@ -47,8 +54,8 @@ fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
 }
 
 fn report(error: &BoxError, is_json: bool) -> ExitCode {
-    eprintln!("rave: {}", with_causes(error));
-    eprintln!("rave: error {}", error.code());
+    say!("rave: {}", with_causes(error));
+    say!("rave: error {}", error.code());
     if is_json {
         json::print(&json::error(error));
     }

@@ -39,7 +39,7 @@ impl Display {
             Self::Bar(bar) => draw(bar, progress),
             Self::Plain { next } if progress.elapsed >= *next => {
                 *next = progress.elapsed + PLAIN_INTERVAL;
-                eprintln!("rave: {}", line(progress));
+                say!("rave: {}", line(progress));
             }
             Self::Json => {
                 let _ = writeln!(stderr(), "{}", json::progress(progress));

@@ -31,7 +31,7 @@ pub fn watch(control: &Control) -> std::io::Result<Stop> {
             if control.is_finishing() {
                 control.abandon();
             } else {
-                eprintln!("rave: finishing the file at this frame; once more to abandon it");
+                say!("rave: finishing the file at this frame; once more to abandon it");
                 control.finish();
             }
         }

@@ -30,7 +30,7 @@ pub fn run(args: &UpscaleArgs) -> Result<u8, BoxError> {
             Ok(status.unwrap_or(0))
         }
         (Err(Error::Abandoned), Some(status)) => {
-            eprintln!("rave: abandoned, nothing was written");
+            say!("rave: abandoned, nothing was written");
             Ok(status)
         }
         (Err(error), _) => Err(error.into()),
@@ -110,7 +110,7 @@ fn encoder(args: &UpscaleArgs) -> EncoderOptions {
 /// Says on standard error what is about to happen, and what had to be decided.
 fn announce(plan: &UpscalePlan) {
     let (source, output) = (&plan.source, &plan.output);
-    eprintln!(
+    say!(
         "rave: {}x{} {} -> {}x{} {}, model {} ({}), encoder {}",
         source.width,
         source.height,
@@ -123,11 +123,11 @@ fn announce(plan: &UpscalePlan) {
         plan.encoder
     );
     for notice in &plan.notices {
-        eprintln!("rave: note: {notice}");
+        say!("rave: note: {notice}");
     }
     for stream in &plan.streams {
         if let rave_ffmpeg::StreamOutcome::Dropped { reason } = &stream.outcome {
-            eprintln!("rave: note: stream {} is left out: {reason}", stream.source_index);
+            say!("rave: note: stream {} is left out: {reason}", stream.source_index);
         }
     }
 }
@@ -140,11 +140,11 @@ fn conclude(args: &UpscaleArgs, report: &UpscaleReport) {
         return;
     }
     for warning in warnings(report) {
-        eprintln!("rave: note: {warning}");
+        say!("rave: note: {warning}");
     }
     let seconds = report.stages.elapsed.as_secs_f64();
     let limit = report.stages.bottleneck().map_or("", |stage| stage.name.as_str());
-    eprintln!(
+    say!(
         "rave: {}: {} frames in {}, {:.1} fps, limited by {limit}, checked",
         report.output.display(),
         report.check.frames,

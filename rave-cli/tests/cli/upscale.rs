@@ -140,8 +140,8 @@ fn progress_is_a_json_line_and_results_are_alone_on_standard_output() {
     let (input, output) = (folder.clip("in.mp4", CLIP), folder.file("out.mkv"));
     let result = upscale(&input, &output, &["--progress", "json", "-y"]);
     result.succeeded().json();
-    let lines = result.stderr.lines().filter(|line| line.starts_with('{'));
-    let last: serde_json::Value = serde_json::from_str(lines.last().unwrap()).unwrap();
+    let last = result.stderr.lines().rfind(|line| line.starts_with('{')).unwrap();
+    let last: serde_json::Value = serde_json::from_str(last).unwrap();
     assert_eq!(last["frames"].as_u64(), Some(10));
 }
 
@@ -175,4 +175,21 @@ fn probe_shows_the_streams() {
 #[test]
 fn the_models_are_listed() {
     assert!(rave(["models"]).succeeded().stdout.contains("resize-cubic-x2"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_goes_away_stops_nothing() {
+    let folder = Folder::new();
+    let (input, output) = (folder.clip("in.mp4", CLIP), folder.file("out.mkv"));
+    let mut rave = command();
+    rave.args(["--json", "-m", "resize-cubic-x2", "--progress", "json", "-i"])
+        .arg(&input)
+        .arg("-o")
+        .arg(&output);
+    let mut child =
+        rave.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    drop((child.stdout.take(), child.stderr.take()));
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(output.exists());
 }
