@@ -6,9 +6,10 @@ use rave_core::{
     Timestamp, VideoInfo,
 };
 
+use crate::encoder_choice::{check_container, check_format, check_size, find};
 use crate::encoder_settings::{self, Kind, Private};
 use crate::sys::{
-    AvError, AvFrame, AvPacket, Encoder, EncoderContext, EncoderSettings, Parameters, Received, codec_name,
+    AvError, AvFrame, AvPacket, Encoder, EncoderContext, EncoderSettings, Parameters, Received,
 };
 use crate::{Container, EncoderOptions, Error, VideoCodec, demuxer, encoder_format, format};
 
@@ -88,7 +89,7 @@ impl SoftwareEncoder {
         source: &VideoInfo,
         options: &EncoderOptions,
     ) -> Result<(PixelFormat, Vec<String>), Error> {
-        let encoder = find(options, source)?;
+        let encoder = find(options, source, options.pixel_format)?;
         let (name, supported) = (encoder.name(), encoder_format::supported(encoder));
         if let Some(wanted) = options.pixel_format {
             check_format(&name, wanted, &supported)?;
@@ -112,7 +113,7 @@ impl SoftwareEncoder {
     /// size; [`Error::StreamIncompatible`] if the container cannot hold the codec.
     pub fn new(info: &VideoInfo, options: &EncoderOptions, container: &Container) -> Result<Self, Error> {
         check_container(options.codec, container)?;
-        let encoder = find(options, info)?;
+        let encoder = find(options, info, Some(info.format))?;
         let name = encoder.name();
         check_format(&name, info.format, &encoder_format::supported(encoder))?;
         let Some(descriptor) = format::descriptor(info.format) else {
@@ -253,70 +254,6 @@ impl Stage for SoftwareEncoder {
     fn finish(&mut self, emit: &mut dyn FnMut(Packet)) -> Result<(), BoxError> {
         Ok(self.feed(None, emit)?)
     }
-}
-
-fn find(options: &EncoderOptions, info: &VideoInfo) -> Result<Encoder, Error> {
-    let Some(name) = options.encoder.as_deref() else {
-        let known = options.codec.encoders();
-        let takes = |name: &&&str| known.len() == 1 || Kind::of(name).takes_size(info.width, info.height);
-        return known.iter().filter(takes).find_map(|name| Encoder::find(name)).ok_or_else(|| {
-            Error::EncoderMissing {
-                encoder: known.join(" or "),
-                hint: format!("install an FFmpeg with it, or choose another codec than {}", options.codec),
-            }
-        });
-    };
-    let encoder = Encoder::find(name).ok_or_else(|| Error::EncoderMissing {
-        encoder: name.to_owned(),
-        hint: "`ffmpeg -encoders` lists those that are there".to_owned(),
-    })?;
-    let codec = codec_name(encoder.codec_id());
-    if codec != options.codec.name() {
-        let option = format!("codec {}", options.codec);
-        return Err(Error::EncoderOption {
-            encoder: name.to_owned(),
-            option,
-            reason: format!("it encodes {codec}"),
-        });
-    }
-    Ok(encoder)
-}
-
-pub(crate) fn check_container(codec: VideoCodec, container: &Container) -> Result<(), Error> {
-    if container.can_hold(codec) {
-        return Ok(());
-    }
-    let names: Vec<&str> = container.codecs().iter().map(|codec| codec.name()).collect();
-    Err(Error::StreamIncompatible {
-        container: container.name(),
-        stream: format!("{codec} video"),
-        reason: format!("use one of {}, or another extension", names.join(", ")),
-    })
-}
-
-fn check_format(encoder: &str, format: PixelFormat, supported: &[PixelFormat]) -> Result<(), Error> {
-    if supported.is_empty() || supported.contains(&format) {
-        return Ok(());
-    }
-    let names: Vec<String> = supported.iter().map(PixelFormat::to_string).collect();
-    Err(Error::EncoderOption {
-        encoder: encoder.to_owned(),
-        option: format!("pixel format {format}"),
-        reason: format!("it takes {}", names.join(", ")),
-    })
-}
-
-fn check_size(encoder: &str, info: &VideoInfo) -> Result<(), Error> {
-    let (width, height) = (info.width, info.height);
-    if !Kind::of(encoder).needs_even_size() || encoder_format::is_even(info.format, width, height) {
-        return Ok(());
-    }
-    Err(Error::EncoderOption {
-        encoder: encoder.to_owned(),
-        option: format!("{width}x{height} in {}", info.format),
-        reason: "width and height have to be multiples of the chroma subsampling: use a 4:4:4 format"
-            .to_owned(),
-    })
 }
 
 fn settings(

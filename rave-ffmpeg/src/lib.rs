@@ -35,6 +35,7 @@ mod decoder;
 mod demuxer;
 mod describe;
 mod encoder;
+mod encoder_choice;
 mod encoder_format;
 mod encoder_settings;
 mod error;

@@ -133,7 +133,7 @@ impl Muxer {
         source: Option<(&Input, &VideoStream)>,
         options: &MuxerOptions,
     ) -> Result<Self, Error> {
-        crate::encoder::check_container(video.codec(), container)?;
+        crate::encoder_choice::check_container(video.codec(), container)?;
         let setup = Setup::new(container, video, source, options)?;
         let unwritable = |source: AvError| match source {
             error if error.is_disk_full() => Error::DiskFull { path: path.to_owned() },

@@ -138,8 +138,8 @@ pub enum Quality {
 pub struct EncoderOptions {
     /// The codec.
     pub codec: VideoCodec,
-    /// FFmpeg's name of the encoder, such as `libx265`; the first of [`VideoCodec::encoders`] that is there
-    /// and takes the size (libsvtav1 does not take sides that are odd or below 64) if `None`.
+    /// FFmpeg's name of the encoder, such as `libx265`. If `None`, the first of [`VideoCodec::encoders`] that is there
+    /// and takes size and format: libsvtav1 takes 4:2:0 with even sides of at least 64.
     pub encoder: Option<String>,
     /// Size against quality.
     pub quality: Quality,

@@ -362,6 +362,23 @@ fn lossless_encoders_give_back_every_sample() {
 }
 
 #[test]
+fn av1_of_every_size_and_subsampling_has_an_encoder() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, size, format) in
+        [("a", "64x64", "yuv420p"), ("b", "33x17", "yuv420p"), ("c", "64x64", "yuv444p10le")]
+    {
+        let arguments = format!("-f lavfi -i testsrc2=s={size}:d=0.12 -c:v ffv1 -pix_fmt {format}");
+        let source = make(folder.path(), "source.mkv", &arguments);
+        let target = folder.path().join(format!("{name}.mp4"));
+        let options = EncoderOptions { preset: Some("8".to_owned()), ..EncoderOptions::new(VideoCodec::Av1) };
+        transcode(&source, &target, &options, &MuxerOptions::default()).unwrap();
+        let decoded = decode(&target).unwrap();
+        assert_eq!(decoded.frames.len(), 3);
+        assert_eq!(decoded.frames[0].layout().format().to_string(), format, "{size}");
+    }
+}
+
+#[test]
 fn colour_aspect_rotation_and_hdr_metadata_reach_the_output() {
     let folder = tempfile::tempdir().unwrap();
     let arguments = "-f lavfi -i testsrc2=s=64x64:d=0.2 -vf setsar=4/3 -c:v libx265 -pix_fmt yuv420p10le \
