@@ -1,8 +1,6 @@
 // Y'CbCr of integers to R'G'B' of floating point.
 #include "samples.cuh"
 
-static constexpr int ROWS = 4;  // that a thread handles below each other, so that neighbours share their chroma rows
-
 struct ToRgb {
     u64 sources[MAX_FRAMES];
     u64 targets[MAX_FRAMES];
@@ -19,7 +17,7 @@ struct ToRgb {
     float luma_subtract, luma_multiply;
     float chroma_subtract;
     float red_cr, green_cb, green_cr, blue_cb;
-    u32 unused;
+    int rows;  // that a thread handles below each other, so that neighbours share their chroma rows
 };
 static_assert(sizeof(ToRgb) == 448, "params.rs");
 
@@ -141,14 +139,15 @@ __forceinline__ void write_rgb(
 template <typename In, bool PAIRS, typename Out>
 __forceinline__ void to_rgb(const ToRgb& p) {
     int x = int(blockIdx.x * blockDim.x + threadIdx.x) * PIXELS;
-    int first = int(blockIdx.y * blockDim.y + threadIdx.y) * ROWS;
+    int first = int(blockIdx.y * blockDim.y + threadIdx.y) * p.rows;
     if (x >= p.width) {
         return;
     }
     u64 source = p.sources[blockIdx.z], target = p.targets[blockIdx.z];
     Chroma above, below;
     int above_row = -1, below_row = -1;
-    for (int y = first; y < min(first + ROWS, p.height); ++y) {
+#pragma unroll 1
+    for (int y = first; y < min(first + p.rows, p.height); ++y) {
         bool is_fast = p.is_source_aligned && x + PIXELS <= p.width;
         Eight<In> luma_samples = fetch(row_of<In>(source, p.from[0], y), x, p.width, is_fast);
         int above_wanted, below_wanted;

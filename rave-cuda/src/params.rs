@@ -39,7 +39,7 @@ pub(crate) struct ToRgb {
     pub(crate) green_cb: f32,
     pub(crate) green_cr: f32,
     pub(crate) blue_cb: f32,
-    pub(crate) unused: u32,
+    pub(crate) rows: i32,
 }
 
 #[derive(Clone, Copy, Debug, Default)]

@@ -10,7 +10,7 @@ use rave_cuda::{CudaConvert, Download, Upload};
 #[test]
 fn after_warm_up_nothing_is_allocated_or_freed() {
     let Some((pool, _)) = gpu() else { return };
-    let video = video(PixelFormat::NV12, ColorSpec::BT709, (160, 90));
+    let video = video(PixelFormat::NV12, ColorSpec::BT709, (96, 54));
     let frames = clip(&video, 10);
     let rgb = ColorSpec::BT709.to_rgb();
     let mut upload = Upload::new(&pool, &video).unwrap();

@@ -7,9 +7,13 @@ use crate::kernels::{Entry, Geometry, Launch, Topic};
 use crate::layout::{kind, max_code, param_planes};
 use crate::params::{FromRgb, MAX_FRAMES, Params, Plane, Rescale, ToRgb};
 
-/// Pixels and rows that a thread handles: `PIXELS` in rave-cuda/kernels/samples.cuh, `ROWS` in to_rgb.cu.
+/// Pixels that a thread handles side by side: `PIXELS` in rave-cuda/kernels/samples.cuh.
 const PIXELS: u32 = 8;
-const TO_RGB_ROWS: u32 = 4;
+/// Rows that a thread handles: many save work at their borders, few make more threads.
+const TO_RGB_ROWS: (u32, u32) = (4, 8);
+const FROM_RGB_ROWS: (u32, u32) = (8, 16);
+/// Threads of these kernels that the largest GPUs run at once.
+const BUSY: usize = 60_000;
 
 /// One side of a conversion.
 pub(super) type Side = (PixelFormat, ColorSpec);
@@ -122,7 +126,9 @@ fn launch_to_rgb(
     to: &Layout,
 ) -> Launch {
     let (from, to) = (param_planes(from), param_planes(to));
+    let rows = rows(TO_RGB_ROWS, (template.width, template.height), sources.len());
     let params = ToRgb {
+        rows: rows as i32,
         sources: frames(sources),
         targets: frames(targets),
         from,
@@ -131,7 +137,7 @@ fn launch_to_rgb(
         is_target_aligned: is_aligned(targets, &to),
         ..*template
     };
-    let geometry = rows_of_pixels((params.width, params.height), TO_RGB_ROWS, sources.len());
+    let geometry = rows_of_pixels((params.width, params.height), rows, sources.len());
     Launch { entry, geometry, params: Params::ToRgb(params) }
 }
 
@@ -144,7 +150,7 @@ fn launch_from_rgb(
     to: &Layout,
 ) -> Launch {
     let (from, to) = (param_planes(from), param_planes(to));
-    let rows = from_rgb_rows((template.width, template.height), sources.len());
+    let rows = rows(FROM_RGB_ROWS, (template.width, template.height), sources.len());
     let params = FromRgb {
         rows: rows as i32,
         sources: frames(sources),
@@ -159,14 +165,9 @@ fn launch_from_rgb(
     Launch { entry, geometry, params: Params::FromRgb(params) }
 }
 
-/// Rows that a thread handles on the way back: many save work at their borders, few make more threads.
-fn from_rgb_rows((width, height): (i32, i32), frames: usize) -> u32 {
-    const MANY: u32 = 16;
-    const FEW: u32 = 8;
-    /// Threads of this kernel that the largest GPUs run at once.
-    const BUSY: usize = 60_000;
-    let threads = width.unsigned_abs().div_ceil(PIXELS) * height.unsigned_abs().div_ceil(MANY);
-    if threads as usize * frames >= BUSY { MANY } else { FEW }
+fn rows((few, many): (u32, u32), (width, height): (i32, i32), frames: usize) -> u32 {
+    let threads = width.unsigned_abs().div_ceil(PIXELS) * height.unsigned_abs().div_ceil(many);
+    if threads as usize * frames >= BUSY { many } else { few }
 }
 
 fn rows_of_pixels((width, height): (i32, i32), rows: u32, frames: usize) -> Geometry {
