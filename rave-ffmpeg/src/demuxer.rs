@@ -67,6 +67,10 @@ fn not_media(input: &Input, error: AvError) -> Error {
     match input.guess() {
         Some(guess) => input.not_media(guess),
         None if error.is_unwritable() => input.unreadable(&error.to_string()),
+        None if *input == Input::Stdin => input.not_media(&format!(
+            "FFmpeg says {error:?}; a file whose index is at its end has to be read from a disk",
+            error = error.to_string()
+        )),
         None => input.not_media(&format!("FFmpeg says {error:?}", error = error.to_string())),
     }
 }
@@ -102,6 +106,7 @@ impl Demuxer {
         let stream = context.stream(index).expect("the index was chosen from the streams");
         let time_base = stream.time_base();
         let video = video_stream(input, &media, stream, &first, options)?;
+        tracing::debug!(%input, ?video, info = ?video.info(), "demuxer");
         let ahead = first.packets;
         Ok(Self { context, media, video, time_base, ahead, scratch, is_done: false })
     }

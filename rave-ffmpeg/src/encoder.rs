@@ -126,6 +126,7 @@ impl SoftwareEncoder {
         let description = format!("{}, {}", private.summary, info.format);
         let settings = settings(info, options, container, &private, descriptor.number());
         let context = open(encoder, &settings, private, &description)?;
+        tracing::debug!(encoder = description, time_base = %settings.time_base, "encoder");
         let parameters = context.parameters().map_err(|_| Error::OutOfMemory)?;
         let stream = encoded_stream(options.codec, parameters, settings.time_base, info);
         Ok(Self {

@@ -34,6 +34,7 @@ mod copy;
 mod decoder;
 mod demuxer;
 mod describe;
+mod dry_run;
 mod encoder;
 mod encoder_choice;
 mod encoder_format;

@@ -1,16 +1,13 @@
 //! The streams, tags and options of an output, up to its header.
 
-use std::path::Path;
-
 use rave_core::{TimeBase, Timestamp};
 
 use crate::container::Family;
 use crate::copy::CopyReader;
-use crate::input::file_url;
-use crate::muxer::{CodecDelay, Track};
+use crate::dry_run::CodecDelay;
+use crate::muxer::Track;
 use crate::sys::{
-    AvError, AvPacket, Dictionary, DictionaryRef, InputContext, NewStream, OutputContext, SideData,
-    StreamRef, ffi,
+    AvError, Dictionary, DictionaryRef, InputContext, NewStream, OutputContext, SideData, StreamRef, ffi,
 };
 use crate::{
     Container, EncodedStream, Error, Input, MuxerOptions, Selection, StreamKind, StreamOutcome, StreamPlan,
@@ -19,9 +16,9 @@ use crate::{
 
 /// What is decided before anything is created.
 pub(crate) struct Setup {
-    plan: Vec<StreamPlan>,
+    pub(crate) plan: Vec<StreamPlan>,
     /// The second reader of the source.
-    reader: Option<InputContext>,
+    pub(crate) reader: Option<InputContext>,
 }
 
 /// What there is once the header is written.
@@ -124,7 +121,7 @@ fn copied(plan: &[StreamPlan], reader: &InputContext, container: &Container) -> 
         .collect()
 }
 
-fn encoded_stream<'a>(
+pub(crate) fn encoded_stream<'a>(
     container: &Container,
     video: &'a EncodedStream,
     source: Option<StreamRef<'_>>,
@@ -218,60 +215,6 @@ fn name_attachment(metadata: &mut Dictionary, source: StreamRef<'_>) -> Result<(
         metadata.set("mimetype", mimetype)?;
     }
     Ok(())
-}
-
-/// The delays of the source's streams, by index, where Matroska has to tell them.
-pub(crate) fn codec_delays(setup: &Setup, container: &Container, path: &Path) -> Vec<CodecDelay> {
-    let Some(reader) = setup.reader.as_ref().filter(|_| container.family() == Family::Matroska) else {
-        return Vec::new();
-    };
-    let mut delays: Vec<CodecDelay> = reader.streams().map(codec_delay).collect();
-    let first = delays.iter().position(|delay| delay.samples > 0).and_then(|index| reader.stream(index));
-    if let Some(stream) = first {
-        let is_added_here = !adds_codec_delay(container, stream, path).unwrap_or(true);
-        delays.iter_mut().for_each(|delay| delay.is_added_here = is_added_here);
-    }
-    delays
-}
-
-fn codec_delay(stream: StreamRef<'_>) -> CodecDelay {
-    let parameters = stream.parameters();
-    let is_opus = parameters.codec().as_deref() == Some("opus");
-    match parameters.sample_rate() {
-        sample_rate @ 1.. if is_opus => {
-            CodecDelay { samples: parameters.initial_padding(), sample_rate, is_added_here: false }
-        }
-        _ => CodecDelay::default(),
-    }
-}
-
-/// Whether this release's muxer adds the codec delay to the times, found by writing one packet to `path` and reading
-/// it: the reader always subtracts it.
-fn adds_codec_delay(container: &Container, stream: StreamRef<'_>, path: &Path) -> Result<bool, AvError> {
-    const TICKS: i64 = 1000;
-    let millis = TimeBase::new(1, 1000).map_err(|_| AvError::INVALID_DATA)?;
-    let url = file_url(path);
-    let mut output = OutputContext::create(container.format(), &url)?;
-    output.add_stream(NewStream {
-        parameters: stream.parameters(),
-        codec_tag: 0,
-        time_base: millis,
-        sample_aspect_ratio: None,
-        frame_rate: None,
-        disposition: 0,
-        metadata: Dictionary::new(),
-        side_data: Vec::new(),
-    })?;
-    output.write_header(&mut Dictionary::new())?;
-    let mut packet = AvPacket::new()?;
-    packet.set_data(&[0xfc, 0xff, 0xfe])?;
-    packet.set_times(Some(TICKS), Some(TICKS), Some(20));
-    output.write(&mut packet)?;
-    output.finish()?;
-    let mut input = InputContext::open(&url, None, &mut Dictionary::new())?;
-    input.read(&mut packet)?;
-    let read = packet.pts().ok_or(AvError::INVALID_DATA)?;
-    Ok((read - TICKS).abs() <= 1)
 }
 
 /// Broadcast clocks start anywhere: unless the output is of that kind too, the earliest stream starts at zero.

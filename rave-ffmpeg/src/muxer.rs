@@ -4,6 +4,7 @@ use rave_core::{BoxError, Packet, Sink, TimeBase, Timestamp};
 
 use crate::container::Family;
 use crate::copy::{CopyReader, Queued};
+use crate::dry_run::{self, CodecDelay};
 use crate::input::file_url;
 use crate::mux_setup::{self, Setup};
 use crate::sys::{AvError, AvPacket, OutputContext, ffi};
@@ -93,29 +94,6 @@ pub(crate) struct Track {
     pub(crate) delay: CodecDelay,
 }
 
-/// Matroska tells how much a decoder drops at the start, and readers subtract it from the times.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct CodecDelay {
-    pub(crate) samples: i64,
-    pub(crate) sample_rate: u32,
-    /// Whether it has to be added here: some releases of FFmpeg's muxer do it, some do not.
-    pub(crate) is_added_here: bool,
-}
-
-impl CodecDelay {
-    pub(crate) fn seconds(self) -> f64 {
-        if self.samples == 0 { 0.0 } else { self.samples as f64 / f64::from(self.sample_rate) }
-    }
-
-    /// The ticks to add to a time.
-    fn ticks(self, time_base: TimeBase) -> i64 {
-        match TimeBase::new(1, i64::from(self.sample_rate)) {
-            Ok(rate) if self.is_added_here => Timestamp::new(self.samples, rate).rescale(time_base).ticks(),
-            _ => 0,
-        }
-    }
-}
-
 impl Muxer {
     /// Creates the file at `path`, whose extension does not matter, and writes its header.
     ///
@@ -135,11 +113,13 @@ impl Muxer {
     ) -> Result<Self, Error> {
         crate::encoder_choice::check_container(video.codec(), container)?;
         let setup = Setup::new(container, video, source, options)?;
+        tracing::debug!(path = %path.display(), %container, plan = ?setup.plan, "muxer");
         let unwritable = |source: AvError| match source {
             error if error.is_disk_full() => Error::DiskFull { path: path.to_owned() },
             source => Error::OutputUnwritable { path: path.to_owned(), source },
         };
-        let delays = mux_setup::codec_delays(&setup, container, path);
+        dry_run::check_rotation(video, container, options, path)?;
+        let delays = dry_run::codec_delays(setup.reader.as_ref(), container, path);
         let mut output = OutputContext::create(container.format(), &file_url(path)).map_err(unwritable)?;
         let written = mux_setup::write_header(&mut output, setup, &delays, container, video, options)
             .map_err(|error| write_error(path, error))?;

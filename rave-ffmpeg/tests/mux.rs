@@ -400,7 +400,8 @@ fn colour_aspect_rotation_and_hdr_metadata_reach_the_output() {
         ("f.mov", VideoCodec::Hevc),
     ] {
         let target = folder.path().join(name);
-        write(&source, &target, codec);
+        let drop = MuxerOptions { incompatible: Incompatible::Drop, ..MuxerOptions::default() };
+        transcode(&source, &target, &fast(codec), &drop).unwrap();
         let mut after = described(&target);
         let mut expected = before;
         // Matroska has no matrix; a siting is only in some codecs.
@@ -413,6 +414,25 @@ fn colour_aspect_rotation_and_hdr_metadata_reach_the_output() {
             let tag = ffprobe(&target, "-select_streams v -show_entries stream=codec_tag_string");
             assert!(codec != VideoCodec::Hevc || tag == ["hvc1"], "{tag:?}");
         }
+    }
+}
+
+#[test]
+fn a_container_that_would_lose_the_rotation_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let upright = make(folder.path(), "upright.mp4", "-f lavfi -i testsrc2=s=64x48:d=0.2 -c:v libx264");
+    let source = folder.path().join("source.mp4");
+    ffmpeg(&format!("-i {} -c copy -metadata:s:v rotate=90", upright.display()), &[source.as_os_str()]);
+    let target = folder.path().join("out.ts");
+    let refused = transcode(&source, &target, &fast(VideoCodec::H264), &MuxerOptions::default());
+    let error = refused.err().expect("a transport stream has no display matrix");
+    assert_eq!(error.code(), Code::StreamIncompatible);
+    assert!(error.to_string().contains("rotation"), "{error}");
+    let target = folder.path().join("out.mkv");
+    match transcode(&source, &target, &fast(VideoCodec::H264), &MuxerOptions::default()) {
+        // Releases before 7 do not write it.
+        Err(error) => assert_eq!(error.code(), Code::StreamIncompatible),
+        Ok(_) => assert_eq!(described(&source).4, described(&target).4),
     }
 }
 
