@@ -176,11 +176,6 @@ impl Line {
         let decoder = SoftwareDecoder::new(demuxer.video(), &decoder_options).map_err(Error::leaf)?;
         let (source, mut notices) = resolved(decoder.info());
         notices.extend_from_slice(demuxer.video().notices());
-        let encoder_options = encoder_options(options, container);
-        let (encoder_format, changes) =
-            SoftwareEncoder::pixel_format(&source, &encoder_options).map_err(Error::leaf)?;
-        notices.extend(changes);
-
         let model = load_model(runtime, options)?;
         let model_info = model.info().clone();
         let to_model = convert(&source, model_info.input_format(source.format), working_color(&source))?;
@@ -188,6 +183,12 @@ impl Line {
         let upscaler_options = UpscalerOptions { tile: options.tile, ..Default::default() };
         let upscaler = Upscaler::new(model, &model_input, &upscaler_options).map_err(Error::leaf)?;
         let model_output = *upscaler.output_info();
+
+        let encoder_options = encoder_options(options, container);
+        let enlarged_source = VideoInfo { format: source.format, color: source.color, ..model_output };
+        let (encoder_format, changes) =
+            SoftwareEncoder::pixel_format(&enlarged_source, &encoder_options).map_err(Error::leaf)?;
+        notices.extend(changes);
         let from_model = convert(&model_output, encoder_format, coded_color(&source, encoder_format))?;
         let output = last(&from_model, &model_output);
         let stops = Stops {
