@@ -193,34 +193,49 @@ mod signals {
     use std::io::{BufRead, BufReader};
     use std::process::{Child, Stdio};
 
-    /// Starts a job that would take minutes, and waits until it has written frames.
-    fn running(folder: &Folder) -> (Child, impl Iterator<Item = String>) {
-        let input =
-            folder.clip("in.mkv", "-f lavfi -i testsrc2=s=160x120:r=25:d=200 -c:v libx264 -preset ultrafast");
-        let mut rave = command();
-        rave.args(["-m", "resize-cubic-x2", "--progress", "json", "-i"])
-            .arg(input)
-            .arg("-o")
-            .arg(folder.file("out.mkv"));
-        let mut child = rave.stderr(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-        let has_frames = |line: &String| line.starts_with('{') && !line.contains("\"frames\":0,");
-        lines.by_ref().find(has_frames).expect("the job made progress");
-        (child, lines)
+    /// A running program that does not outlive its test.
+    struct Job(Child);
+
+    impl Drop for Job {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
     }
 
-    fn interrupt(child: &Child) {
-        let status = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
-        assert!(status.unwrap().success());
+    impl Job {
+        /// Starts a job that would take minutes, and waits until it has written frames.
+        fn start(folder: &Folder) -> (Self, impl Iterator<Item = String> + use<>) {
+            let clip = "-f lavfi -i testsrc2=s=160x120:r=25:d=200 -c:v libx264 -preset ultrafast";
+            let input = folder.clip("in.mkv", clip);
+            let mut rave = command();
+            rave.args(["-m", "resize-cubic-x2", "--progress", "json", "-i"]).arg(input);
+            rave.arg("-o").arg(folder.file("out.mkv"));
+            let mut job = Self(rave.stderr(Stdio::piped()).spawn().unwrap());
+            let mut lines = BufReader::new(job.0.stderr.take().unwrap()).lines().map(Result::unwrap);
+            let has_frames = |line: &String| line.starts_with('{') && !line.contains("\"frames\":0,");
+            lines.by_ref().find(has_frames).expect("the job made progress");
+            (job, lines)
+        }
+
+        /// As Ctrl-C does. The shell has the command built in; not every system has it as a program.
+        fn interrupt(&self) {
+            let kill = format!("kill -INT {}", self.0.id());
+            assert!(std::process::Command::new("sh").arg("-c").arg(kill).status().unwrap().success());
+        }
+
+        fn status(&mut self) -> Option<i32> {
+            self.0.wait().unwrap().code()
+        }
     }
 
     #[test]
     fn the_first_interrupt_completes_the_file() {
         let folder = Folder::new();
-        let (mut child, lines) = running(&folder);
-        interrupt(&child);
+        let (mut job, lines) = Job::start(&folder);
+        job.interrupt();
         let rest: Vec<_> = lines.collect();
-        assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
+        assert_eq!(job.status(), Some(130), "{rest:?}");
         let count = crate::support::frames(&folder.file("out.mkv"), "pts_time").len();
         assert!((1..5000).contains(&count), "{count}");
         assert_eq!(folder.names(), ["in.mkv", "out.mkv"]);
@@ -229,12 +244,12 @@ mod signals {
     #[test]
     fn the_second_interrupt_leaves_nothing() {
         let folder = Folder::new();
-        let (mut child, mut lines) = running(&folder);
-        interrupt(&child);
+        let (mut job, mut lines) = Job::start(&folder);
+        job.interrupt();
         lines.by_ref().find(|line| line.contains("once more")).expect("the first interrupt is answered");
-        interrupt(&child);
+        job.interrupt();
         let _ = lines.count();
-        assert_eq!(child.wait().unwrap().code(), Some(130));
+        assert_eq!(job.status(), Some(130));
         let names = folder.names();
         // The job may have completed before the second signal was seen.
         assert!(names == ["in.mkv"] || names == ["in.mkv", "out.mkv"], "{names:?}");
