@@ -40,6 +40,9 @@ codes! {
     KernelLoadFailed = 105, "kernel-load-failed", "The GPU kernels could not be loaded.";
     DeviceOrdinal = 106, "device-ordinal", "There is no GPU of the wanted number.";
     DeviceTooOld = 107, "device-too-old", "The GPU is older than the GPU kernels need.";
+    NvdecMissing = 108, "nvdec-missing", "The NVIDIA driver's library for decoding cannot be loaded.";
+    NvencMissing = 109, "nvenc-missing", "The NVIDIA driver's library for encoding cannot be loaded or used.";
+    CodecDriverTooOld = 110, "codec-driver-too-old", "The NVIDIA driver is older than the codec interfaces need.";
 
     RuntimeMissing = 201, "onnx-runtime-missing", "The ONNX Runtime library was not found or could not be loaded.";
     RuntimeVersion = 202, "onnx-runtime-version", "The ONNX Runtime library has a version that cannot be used.";

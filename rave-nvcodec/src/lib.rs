@@ -1,0 +1,63 @@
+//! NVDEC and NVENC for RAVE: what can be said about NVIDIA's codec hardware without having it.
+//!
+//! **No decoder or encoder session is implemented yet**: this crate does not decode or encode a frame. It holds what such
+//! sessions stand on, each part tested by itself:
+//!
+//! - [`sys`]: raw declarations of the interfaces of Video Codec SDK 12.2, asserted against the headers' layouts, and how
+//!   13.0 differs. No call of them has been made on hardware.
+//! - **Loading at run time.** [`NvdecLibrary`] and [`NvencLibrary`] open the driver's libraries; nothing is needed to build,
+//!   and a [`LibraryError`] names the places tried with the loader's words. NVENC's version is checked.
+//! - **One stream on several decoders.** [`GopSplitter`] deals a packet stream to sessions at closed GOP boundaries,
+//!   [`SegmentJoiner`] puts their frames back in order. [`StreamCodec::random_access`] tells where decoding can start.
+//! - **The parser's clock.** [`ParserClock`] carries pts of any time base, negative and missing ones, through the 64-bit field
+//!   that NVDEC's parser hands from packet to picture.
+//!
+//! ```
+//! use rave_core::Packet;
+//! use rave_nvcodec::{GopSplitter, NvdecLibrary, SegmentJoiner, SplitOptions, StreamCodec};
+//!
+//! match NvdecLibrary::open() {
+//!     Ok(_) => println!("the driver can be asked for its decoders"),
+//!     Err(error) => println!("decoding in software: {error}"),
+//! }
+//!
+//! // Three groups of pictures for two sessions; here a "decoder" gives the length of each packet.
+//! let (idr, p) = ([0, 0, 1, 0x65, 0x88].to_vec(), [0, 0, 1, 0x41].to_vec());
+//! let stream = [&idr, &p, &idr, &idr].map(|data| Packet { data: data.clone(), ..Packet::default() });
+//! let options = SplitOptions { sessions: 2, min_segment_packets: 1 };
+//! let mut splitter = GopSplitter::new(StreamCodec::H264, options)?;
+//! let routed = stream.map(|packet| splitter.route(packet));
+//! assert_eq!(routed.each_ref().map(|packet| (packet.segment, packet.session)), [(0, 0), (0, 0), (1, 1), (2, 0)]);
+//!
+//! let mut frames = Vec::new();
+//! let mut joiner = SegmentJoiner::new();
+//! // The second session is faster.
+//! for segment in [1, 0, 2] {
+//!     for packet in routed.iter().filter(|packet| packet.segment == segment) {
+//!         joiner.push(segment, packet.packet.data.len(), &mut |frame| frames.push(frame))?;
+//!     }
+//!     joiner.finish_segment(segment, &mut |frame| frames.push(frame))?;
+//! }
+//! joiner.finish(3)?;
+//! assert_eq!(frames, [5, 4, 5, 5]);
+//! # Ok::<(), rave_core::BoxError>(())
+//! ```
+//!
+//! # Invariants
+//!
+//! - Building needs no CUDA, no SDK and no driver.
+//! - `unsafe` is in [`sys`] and in loading; the splitter, the joiner and the clock are safe code on plain data.
+//! - A function of a library is never called after the library was unloaded: the library is kept beside its functions.
+
+mod bitstream;
+mod clock;
+mod join;
+mod library;
+mod split;
+pub mod sys;
+
+pub use bitstream::{RandomAccess, StreamCodec};
+pub use clock::{PacketTiming, ParserClock};
+pub use join::SegmentJoiner;
+pub use library::{Attempt, Interface, LibraryError, NvdecLibrary, NvencLibrary, NvencVersion};
+pub use split::{GopSplitter, RoutedPacket, SplitError, SplitOptions};
