@@ -21,7 +21,8 @@ pub enum RandomAccess {
     /// It can, but frames around the packet need, or affect, what came before: an HEVC CRA picture, an H.264 recovery
     /// point, an AV1 key frame that is shown later, a picture that discards frames not yet output.
     Open,
-    /// It can, and no frame from here on has to do with what came before: an IDR or BLA picture, a key frame.
+    /// It can, and no frame from here on has to do with what came before: an IDR or BLA picture, a key frame. (An
+    /// H.264 IDR picture may discard frames not yet output, by a flag that is not looked at.)
     Closed,
 }
 
@@ -29,7 +30,7 @@ pub enum RandomAccess {
 #[derive(Debug)]
 pub(crate) struct Inspection {
     pub access: RandomAccess,
-    /// Parameter sets in the order that they are needed in, with start codes or OBU headers.
+    /// What is said once and holds on: parameter sets, with start codes or OBU headers.
     pub parameter_sets: Vec<ParameterSet>,
     /// Where further parameter sets may be put.
     pub insert_at: usize,
@@ -145,6 +146,7 @@ fn h264_unit(unit: &[u8]) -> Unit {
         1 | 2 => Unit::Picture(RandomAccess::None),
         5 => Unit::Picture(RandomAccess::Closed),
         6 if has_recovery_point(&unit[1..]) => Unit::RecoveryPoint,
+        6 if names_x264(&unit[1..]) => Unit::ParameterSet(3),
         7 | 13 | 15 => Unit::ParameterSet(1),
         8 => Unit::ParameterSet(2),
         9 => Unit::Delimiter,
@@ -189,6 +191,14 @@ fn has_recovery_point(mut messages: &[u8]) -> bool {
         messages = rest.get(size..).unwrap_or_default();
     }
     false
+}
+
+/// Whether an SEI message says which x264 made the stream: user data (H.264, D.1.7) under x264's own UUID. It comes once, and
+/// libavcodec decodes 4:4:4 of versions before 151 by it.
+fn names_x264(message: &[u8]) -> bool {
+    const UUID: &[u8] = b"\xdc\x45\xe9\xbd\xe6\xd9\x48\xb7\x96\x2c\xd8\x20\xd9\x23\xee\xef";
+    let payload = sei_number(message).filter(|(kind, _)| *kind == 5).and_then(|(_, rest)| sei_number(rest));
+    payload.is_some_and(|(_, payload)| payload.starts_with(UUID))
 }
 
 /// A number written as bytes of 255 and a last one below.
@@ -308,6 +318,16 @@ mod tests {
             H264.inspect(&[0, 0, 0, 1, 9, 0x10, 0, 0, 0, 1, 0x67, 1, 0, 0, 1, 0x68, 2, 0, 0, 1, 0x65, 1]);
         assert_eq!(found.insert_at, 6);
         assert_eq!(found.parameter_sets, [(1, 7..12), (2, 12..17)]);
+    }
+
+    #[test]
+    fn the_name_of_x264_is_kept_like_a_parameter_set() {
+        let uuid =
+            [0xdc, 0x45, 0xe9, 0xbd, 0xe6, 0xd9, 0x48, 0xb7, 0x96, 0x2c, 0xd8, 0x20, 0xd9, 0x23, 0xee, 0xef];
+        let unit = [&[0, 0, 1, 6, 5, 17][..], &uuid, &[b'x', 0x80]].concat();
+        assert_eq!(H264.inspect(&unit).parameter_sets, [(3, 0..unit.len())]);
+        let other = [&[0, 0, 1, 6, 5, 17][..], &[0x11; 16], &[b'x', 0x80]].concat();
+        assert_eq!(H264.inspect(&other).parameter_sets, []);
     }
 
     #[test]
