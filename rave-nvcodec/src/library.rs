@@ -161,17 +161,23 @@ impl NvdecLibrary {
     /// # Errors
     /// [`LibraryError::Missing`], [`LibraryError::Symbol`].
     pub fn open() -> Result<Self, LibraryError> {
-        Self::open_from(NVCUVID)
+        // SAFETY: these are the names of the driver's libraries.
+        unsafe { Self::open_from(NVCUVID) }
     }
 
     /// Loads the library from the first of these names or paths that can be loaded.
     ///
     /// # Errors
     /// As for [`open`](Self::open).
-    pub fn open_from(places: &[impl AsRef<OsStr>]) -> Result<Self, LibraryError> {
+    ///
+    /// # Safety
+    /// - Loading what is found there runs its initialisers: they must be harmless.
+    /// - If it exports functions of the names in [`sys`](crate::sys), they have the signatures given there.
+    pub unsafe fn open_from(places: &[impl AsRef<OsStr>]) -> Result<Self, LibraryError> {
         let interface = Interface::Nvdec;
-        let (library, place) = load_first(interface, places)?;
-        // SAFETY: the names and signatures are those of nvcuvid.h, and the library is kept beside the functions.
+        // SAFETY: the caller vouches for what is there.
+        let (library, place) = unsafe { load_first(interface, places) }?;
+        // SAFETY: the caller vouches for the signatures, and the library is kept beside the functions.
         let functions = unsafe { cuvid::Functions::load(&library) };
         let functions = functions.map_err(|error| symbol_error(interface, place, error))?;
         Ok(Self { functions, _library: library })
@@ -200,17 +206,23 @@ impl NvencLibrary {
     /// # Errors
     /// [`LibraryError::Missing`], [`LibraryError::Symbol`], [`LibraryError::Version`], [`LibraryError::Call`].
     pub fn open() -> Result<Self, LibraryError> {
-        Self::open_from(NVENC)
+        // SAFETY: these are the names of the driver's libraries.
+        unsafe { Self::open_from(NVENC) }
     }
 
     /// Loads the library from the first of these names or paths that can be loaded, and asks for its version.
     ///
     /// # Errors
     /// As for [`open`](Self::open).
-    pub fn open_from(places: &[impl AsRef<OsStr>]) -> Result<Self, LibraryError> {
+    ///
+    /// # Safety
+    /// - Loading what is found there runs its initialisers: they must be harmless.
+    /// - If it exports functions of the names in [`sys`](crate::sys), they have the signatures given there.
+    pub unsafe fn open_from(places: &[impl AsRef<OsStr>]) -> Result<Self, LibraryError> {
         let interface = Interface::Nvenc;
-        let (library, place) = load_first(interface, places)?;
-        // SAFETY: the names and signatures are those of nvEncodeAPI.h, and the library is kept beside the functions.
+        // SAFETY: the caller vouches for what is there.
+        let (library, place) = unsafe { load_first(interface, places) }?;
+        // SAFETY: the caller vouches for the signatures, and the library is kept beside the functions.
         let functions = unsafe { nvenc::Functions::load(&library) };
         let functions = functions.map_err(|error| symbol_error(interface, place, error))?;
         let version = max_supported_version(&functions)?.check()?;
@@ -255,11 +267,16 @@ fn succeeded(function: &'static str, status: nvenc::Status) -> Result<(), Librar
     }
 }
 
-fn load_first(interface: Interface, places: &[impl AsRef<OsStr>]) -> Result<(Library, String), LibraryError> {
+/// # Safety
+/// As for [`NvdecLibrary::open_from`].
+unsafe fn load_first(
+    interface: Interface,
+    places: &[impl AsRef<OsStr>],
+) -> Result<(Library, String), LibraryError> {
     let mut tried = Vec::new();
     for place in places {
         let place = place.as_ref();
-        // SAFETY: the driver's libraries have no initialisers with requirements; for any other the caller named it.
+        // SAFETY: the caller vouches for the initialisers.
         match unsafe { Library::new(place) } {
             Ok(library) => return Ok((library, place.display().to_string())),
             Err(error) => tried.push(Attempt { place: place.display().to_string(), reason: words(&error) }),
