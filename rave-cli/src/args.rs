@@ -47,7 +47,7 @@ pub struct UpscaleArgs {
     #[arg(long, value_name = "N", value_parser = parse_scale, conflicts_with = "model", help_heading = "Model")]
     pub scale: Option<BuiltIn>,
     /// Threads for the model [default: all cores]
-    #[arg(long, value_name = "N", help_heading = "Model")]
+    #[arg(long, value_name = "N", value_parser = parse_threads, help_heading = "Model")]
     pub threads: Option<NonZeroUsize>,
     /// Run the model on square tiles of this size: `auto`, `off`, or pixels
     #[arg(long, value_name = "SIZE", default_value = "auto", value_parser = parse_tile, help_heading = "Model")]
@@ -72,7 +72,7 @@ pub struct UpscaleArgs {
     #[arg(long, value_name = "FRAMES", help_heading = "Encoding")]
     pub gop: Option<NonZeroU32>,
     /// Consecutive B-frames
-    #[arg(long, value_name = "N", help_heading = "Encoding")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=16), help_heading = "Encoding")]
     pub bframes: Option<u32>,
 
     /// Upscale this stream instead of the best video stream
@@ -85,10 +85,10 @@ pub struct UpscaleArgs {
     #[arg(long, help_heading = "Streams")]
     pub strict: bool,
     /// Frame rate of a stream without timestamps: numerator
-    #[arg(long, value_name = "N", help_heading = "Streams")]
+    #[arg(long, value_name = "N", value_parser = parse_rate, help_heading = "Streams")]
     pub fps_num: Option<NonZeroU32>,
     /// Frame rate of a stream without timestamps: denominator
-    #[arg(long, value_name = "N", requires = "fps_num", help_heading = "Streams")]
+    #[arg(long, value_name = "N", value_parser = parse_rate, requires = "fps_num", help_heading = "Streams")]
     pub fps_den: Option<NonZeroU32>,
 
     /// Replace an existing output file
@@ -189,6 +189,20 @@ fn parse_crf(text: &str) -> Result<f32, String> {
     match text.parse() {
         Ok(crf) if (0.0..=63.0).contains(&crf) => Ok(crf),
         _ => Err("expected a number from 0 to 63".into()),
+    }
+}
+
+fn parse_threads(text: &str) -> Result<NonZeroUsize, String> {
+    match text.parse() {
+        Ok(threads @ 1..=1024) => NonZeroUsize::new(threads).ok_or_else(String::new),
+        _ => Err("expected a number of threads from 1 to 1024".into()),
+    }
+}
+
+fn parse_rate(text: &str) -> Result<NonZeroU32, String> {
+    match text.parse() {
+        Ok(part @ 1..=1_000_000) => NonZeroU32::new(part).ok_or_else(String::new),
+        _ => Err("expected a number from 1 to 1000000".into()),
     }
 }
 

@@ -1,27 +1,26 @@
-use std::io::{Write, stdout};
-
-use rave_core::{BoxError, ColorSpec, Rational, Timestamp, VideoInfo};
+use rave_core::{BoxError, Code, ColorSpec, Rational, Timestamp, VideoInfo};
 use rave_ffmpeg::{MediaInfo, StreamInfo, StreamOutcome, StreamPlan};
 use rave_pipeline::{Progress, StageReport, UpscaleReport};
 use serde_json::{Value, json};
 
+use crate::stdout;
+
 /// Version of every JSON object that is printed; it grows when a field changes its meaning or goes away.
 pub const VERSION: u32 = 1;
 
-/// Prints a result. A reader that has gone away is no failure.
-pub fn print(value: &Value) {
-    let _ = writeln!(stdout(), "{value}");
+/// Prints a result.
+pub fn print(value: &Value) -> Result<(), BoxError> {
+    stdout::print(&format!("{value}\n"))
 }
 
-pub fn error(error: &BoxError) -> Value {
-    let code = error.code();
+pub fn failure(code: Code, message: &str, is_recoverable: bool) -> Value {
     json!({
         "version": VERSION,
         "error": {
             "code": code.number(),
             "name": code.name(),
-            "message": crate::with_causes(error),
-            "recoverable": error.is_recoverable(),
+            "message": message,
+            "recoverable": is_recoverable,
         },
     })
 }
@@ -45,6 +44,9 @@ pub fn report(report: &UpscaleReport) -> Value {
         "output": report.output.to_string_lossy(),
         "frames": report.check.frames,
         "cut_short": report.is_cut_short,
+        "missing_frames": report.missing_frames,
+        "interlaced_frames": report.interlaced_frames,
+        "damaged_copied_packets": report.muxing.damaged_packets,
         "model": {
             "name": plan.model.name,
             "scale": plan.model.scale,

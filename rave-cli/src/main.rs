@@ -16,6 +16,7 @@ mod models;
 mod probe;
 mod progress;
 mod signals;
+mod stdout;
 mod table;
 mod upscale;
 
@@ -23,14 +24,19 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
-use rave_core::BoxError;
+use rave_core::{BoxError, Code};
 
 use args::{Cli, Command};
 
 fn main() -> ExitCode {
     // SAFETY: the first statement of the program.
     unsafe { logging::quiet_encoders() };
-    let cli = Cli::parse_from(with_command(std::env::args_os().collect()));
+    let arguments = with_command(std::env::args_os().collect());
+    let is_json = arguments.iter().any(|argument| argument == "--json");
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return report_usage(&error, is_json),
+    };
     let (result, is_json) = match &cli.command {
         Command::Upscale(args) => (upscale::run(args), args.reporting.json),
         Command::Probe(args) => (probe::run(args), args.json),
@@ -53,11 +59,26 @@ fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
     arguments
 }
 
+/// Help and version are no errors; they go to standard output.
+fn report_usage(error: &clap::Error, is_json: bool) -> ExitCode {
+    let _ = error.print();
+    if !error.use_stderr() {
+        return ExitCode::SUCCESS;
+    }
+    let code = Code::OptionInvalid;
+    say!("rave: error {code}");
+    if is_json {
+        let first_line = error.to_string().lines().next().unwrap_or_default().to_owned();
+        let _ = json::print(&json::failure(code, first_line.trim_start_matches("error: "), false));
+    }
+    ExitCode::from(exit::USAGE)
+}
+
 fn report(error: &BoxError, is_json: bool) -> ExitCode {
     say!("rave: {}", with_causes(error));
     say!("rave: error {}", error.code());
     if is_json {
-        json::print(&json::error(error));
+        let _ = json::print(&json::failure(error.code(), &with_causes(error), error.is_recoverable()));
     }
     ExitCode::from(exit::status(error.code()))
 }

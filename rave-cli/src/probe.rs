@@ -1,19 +1,16 @@
-use std::io::{Write, stdout};
-
 use rave_core::{BoxError, Timestamp};
 use rave_ffmpeg::{MediaInfo, StreamInfo, VideoDescription};
 
 use crate::args::ProbeArgs;
-use crate::{json, logging, table, upscale};
+use crate::{json, logging, stdout, table, upscale};
 
 pub fn run(args: &ProbeArgs) -> Result<u8, BoxError> {
     logging::start(false, 0);
     let media = rave_ffmpeg::probe(&upscale::input(&args.input))?;
     if args.json {
-        json::print(&json::media(&media));
+        json::print(&json::media(&media))?;
     } else {
-        // A reader that has gone away is no failure.
-        let _ = stdout().write_all(describe(&media).as_bytes());
+        stdout::print(&describe(&media))?;
     }
     Ok(0)
 }

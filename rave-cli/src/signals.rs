@@ -3,7 +3,8 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
 
 use rave_pipeline::Control;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
 /// The last signal that asked the program to stop.
@@ -22,7 +23,9 @@ impl Stop {
 
 /// From now on, the first signal ends the input, the second abandons the job.
 pub fn watch(control: &Control) -> std::io::Result<Stop> {
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    // A file that grows too long is then an error of the write.
+    flag::register(SIGXFSZ, Arc::default())?;
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
     let stop = Stop::default();
     let (seen, control) = (Arc::clone(&stop.0), control.clone());
     thread::Builder::new().name("signals".into()).spawn(move || {

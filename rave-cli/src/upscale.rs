@@ -26,7 +26,7 @@ pub fn run(args: &UpscaleArgs) -> Result<u8, BoxError> {
     display.end();
     match (result, stop.exit_status()) {
         (Ok(report), status) => {
-            conclude(args, &report);
+            conclude(args, &report)?;
             Ok(status.unwrap_or(0))
         }
         (Err(Error::Abandoned), Some(status)) => {
@@ -132,12 +132,12 @@ fn announce(plan: &UpscalePlan) {
     }
 }
 
-fn conclude(args: &UpscaleArgs, report: &UpscaleReport) {
+fn conclude(args: &UpscaleArgs, report: &UpscaleReport) -> Result<(), BoxError> {
     if args.reporting.json {
-        json::print(&json::report(report));
+        json::print(&json::report(report))?;
     }
     if args.reporting.quiet {
-        return;
+        return Ok(());
     }
     for warning in warnings(report) {
         say!("rave: note: {warning}");
@@ -151,24 +151,34 @@ fn conclude(args: &UpscaleArgs, report: &UpscaleReport) {
         clock(report.stages.elapsed),
         report.check.frames as f64 / seconds.max(1e-9),
     );
+    Ok(())
 }
 
-/// What happened to the source's frames that the user would want to know.
+/// What happened that the user would want to know.
 fn warnings(report: &UpscaleReport) -> Vec<String> {
     let decoding = &report.decoding;
     let counts = [
-        (decoding.corrupt_packets, "damaged packets could not be decoded"),
-        (decoding.concealed_frames, "damaged frames were concealed"),
-        (decoding.reconstructed_timestamps, "frames had no timestamp, theirs follow from the frame rate"),
-        (decoding.resized_frames, "frames had another size and were resampled to the first one's"),
+        ("frames that the source's header announces but that are not there", report.missing_frames),
+        ("damaged video packets that could not be decoded", decoding.corrupt_packets),
+        ("damaged frames that were concealed", decoding.concealed_frames),
+        ("damaged packets of other streams that were left out", report.muxing.damaged_packets),
+        (
+            "frames without a timestamp, whose time follows from the frame rate",
+            decoding.reconstructed_timestamps,
+        ),
+        ("frames of another size, resampled to the first one's", decoding.resized_frames),
+        (
+            "interlaced frames, enlarged without deinterlacing and encoded as progressive",
+            report.interlaced_frames,
+        ),
     ];
     let mut warnings: Vec<_> = counts
         .iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{count} {what}"))
+        .filter(|(_, count)| *count > 0)
+        .map(|(what, count)| format!("{what}: {count}"))
         .collect();
     if let Some(shift) = report.check.shift {
-        warnings.push(format!("all timestamps are {shift} later than in the source, as the container needs"));
+        warnings.push(format!("every timestamp of every stream is moved by {:+.6} s", shift.seconds()));
     }
     if report.is_cut_short {
         warnings.push("stopped before the end of the source".into());

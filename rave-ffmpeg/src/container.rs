@@ -55,7 +55,7 @@ const CONTAINERS: &[Entry] = &[
     entry("webm", &["webm"], "webm", Family::Matroska, Av1, &[Av1, Vp9]),
     entry("ts", &["ts"], "mpegts", Family::TransportStream, H264, &[H264, Hevc]),
     entry("m2ts", &["m2ts", "mts"], "mpegts", Family::TransportStream, H264, &[H264, Hevc]),
-    entry("nut", &["nut"], "nut", Family::Nut, Ffv1, &[H264, Hevc, Ffv1, Vp9]),
+    entry("nut", &["nut"], "nut", Family::Nut, H264, &[H264, Hevc, Ffv1, Vp9]),
     entry("h264", &["264", "h264", "avc"], "h264", Family::Raw, H264, &[H264]),
     entry("hevc", &["265", "h265", "hevc"], "hevc", Family::Raw, Hevc, &[Hevc]),
     entry("obu", &["obu"], "obu", Family::Raw, Av1, &[Av1]),
@@ -111,6 +111,11 @@ impl Container {
     /// Whether frames keep their timestamps: a raw stream has only their order.
     pub fn has_timestamps(&self) -> bool {
         self.entry.family != Family::Raw
+    }
+
+    /// Whether it says how wide a pixel is: AV1 and VP9 have no place for it in their own streams.
+    pub fn has_sample_aspect_ratio(&self) -> bool {
+        !matches!(self.entry.name, "obu" | "ivf")
     }
 
     pub(crate) const fn family(&self) -> Family {

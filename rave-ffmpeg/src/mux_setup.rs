@@ -1,6 +1,6 @@
 //! The streams, tags and options of an output, up to its header.
 
-use rave_core::{TimeBase, Timestamp};
+use rave_core::{Rational, TimeBase, Timestamp};
 
 use crate::container::Family;
 use crate::copy::CopyReader;
@@ -10,8 +10,8 @@ use crate::sys::{
     AvError, Dictionary, DictionaryRef, InputContext, NewStream, OutputContext, SideData, StreamRef, ffi,
 };
 use crate::{
-    Container, EncodedStream, Error, Input, MuxerOptions, Selection, StreamKind, StreamOutcome, StreamPlan,
-    VideoCodec, VideoStream, demuxer, describe, plan,
+    Container, EncodedStream, Error, Incompatible, Input, MuxerOptions, Selection, StreamKind, StreamOutcome,
+    StreamPlan, VideoCodec, VideoStream, demuxer, describe, plan,
 };
 
 /// What is decided before anything is created.
@@ -339,4 +339,27 @@ fn is_itunes(key: &[u8]) -> bool {
         b"location",
     ];
     KEYS.contains(&key)
+}
+
+/// Refuses a container that would lose the shape of the pixels, unless such things are to be dropped.
+pub(crate) fn check_aspect_ratio(
+    video: &EncodedStream,
+    container: &Container,
+    options: &MuxerOptions,
+) -> Result<(), Error> {
+    let ratio = video.shared.sample_aspect_ratio.unwrap_or(Rational::ONE);
+    if ratio == Rational::ONE || container.has_sample_aspect_ratio() {
+        return Ok(());
+    }
+    if options.incompatible == Incompatible::Drop {
+        tracing::warn!(
+            "container {container} cannot hold the aspect ratio of the pixels, {ratio}: it is left out"
+        );
+        return Ok(());
+    }
+    Err(Error::StreamIncompatible {
+        container: container.name(),
+        stream: format!("the aspect ratio of the pixels, {ratio}"),
+        reason: "use .mkv or .mp4, or have it left out".to_owned(),
+    })
 }

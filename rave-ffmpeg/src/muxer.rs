@@ -54,6 +54,8 @@ pub struct MuxSummary {
     pub copied_packets: Vec<(usize, u64)>,
     /// Copied packets whose decoding time was moved, because it was not after the one before.
     pub moved_packets: u64,
+    /// Packets of copied streams that are so damaged that the container does not take them.
+    pub damaged_packets: u64,
     /// What was added to every timestamp of every stream, because the container has no times before zero or the
     /// source's clock is arbitrary. In the video's time base.
     pub timestamp_shift: Option<Timestamp>,
@@ -79,6 +81,7 @@ pub struct Muxer {
     clock_shift_ticks: i64,
     scratch: AvPacket,
     moved_packets: u64,
+    damaged_packets: u64,
     /// One past the last moment of the video so far.
     video_end: Option<Timestamp>,
     source: Option<Input>,
@@ -119,6 +122,7 @@ impl Muxer {
             source => Error::OutputUnwritable { path: path.to_owned(), source },
         };
         dry_run::check_rotation(video, container, options, path)?;
+        mux_setup::check_aspect_ratio(video, container, options)?;
         let delays = dry_run::codec_delays(setup.reader.as_ref(), container, path);
         let mut output = OutputContext::create(container.format(), &file_url(path)).map_err(unwritable)?;
         let written = mux_setup::write_header(&mut output, setup, &delays, container, video, options)
@@ -136,6 +140,7 @@ impl Muxer {
             clock_shift_ticks: written.clock_shift_ticks,
             scratch: AvPacket::new().map_err(|_| Error::OutOfMemory)?,
             moved_packets: 0,
+            damaged_packets: 0,
             video_end: None,
             source: source.map(|(input, _)| input.clone()),
         })
@@ -174,6 +179,7 @@ impl Muxer {
             video_packets: self.tracks[self.video_index].packets,
             copied_packets: self.tracks.iter().filter_map(copied).collect(),
             moved_packets: self.moved_packets,
+            damaged_packets: self.damaged_packets,
             timestamp_shift: shift_ticks.map(|ticks| Timestamp::new(ticks, self.video_time_base)),
         })
     }
@@ -235,7 +241,11 @@ impl Muxer {
             let ticks = Some(queued.time.ticks());
             packet.set_times(packet.pts().or(ticks), ticks, packet.duration());
         }
-        self.write_packet(packet, track, queued.time_base)?;
+        match self.write_packet(packet, track, queued.time_base) {
+            // A damaged packet that the container's bitstream filter does not understand: the others are fine.
+            Err(Error::Mux { source: AvError::INVALID_DATA, .. }) => self.damaged_packets += 1,
+            result => drop(result?),
+        }
         Ok(())
     }
 

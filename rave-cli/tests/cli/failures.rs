@@ -144,10 +144,22 @@ fn streams_that_the_container_cannot_hold() {
 }
 
 #[test]
+fn a_container_that_would_lose_the_shape_of_the_pixels() {
+    let folder = Folder::new();
+    let input = folder.clip("in.mkv", &format!("{CLIP} -aspect 2"));
+    let mut rave = command();
+    rave.args(["-m", "resize-cubic-x2", "-i"]).arg(&input).arg("-o").arg(folder.file("out.ivf"));
+    let result = answer(rave.output().unwrap());
+    assert_eq!((result.error_name(), result.status), ("stream-incompatible", 6), "{}", result.stderr);
+    assert_eq!(folder.names(), ["in.mkv"]);
+}
+
+#[test]
 fn numbers_that_make_no_sense_are_usage_errors() {
     for flag in ["--crf=NaN", "--bitrate=0", "--threads=0", "--tile=-1", "--decode-cap=0", "--fps-num=-25"] {
-        let result = rave(["-i", "a.mkv", "-o", "b.mkv", flag]);
-        assert_eq!(result.status, 2, "{flag}: {}", result.stderr);
+        let result = rave(["-i", "a.mkv", "-o", "b.mkv", "--json", flag]);
+        assert_eq!((result.status, result.error_name()), (2, "option-invalid"), "{flag}: {}", result.stderr);
+        assert_eq!(result.json()["error"]["name"], "option-invalid");
     }
 }
 

@@ -193,3 +193,70 @@ fn a_reader_that_goes_away_stops_nothing() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
     assert!(output.exists());
 }
+
+#[test]
+fn grey_works_with_every_encoder() {
+    let folder = Folder::new();
+    let arguments = "-f lavfi -i testsrc2=s=64x64:r=25:d=0.2 -vf format=gray -c:v ffv1";
+    let input = folder.clip("in.mkv", arguments);
+    for codec in ["h264", "hevc", "ffv1", "av1", "vp9"] {
+        let output = folder.file(format!("{codec}.mkv"));
+        let mut rave = command();
+        rave.args(["-m", "resize-cubic-x2", "--codec", codec, "-i"]).arg(&input).arg("-o").arg(&output);
+        answer(rave.output().unwrap()).succeeded();
+        assert_eq!(frames(&output, "pts_time").len(), 5, "{codec}");
+    }
+}
+
+#[test]
+fn every_container_takes_its_usual_codec_and_odd_pixels() {
+    let folder = Folder::new();
+    let arguments = "-f lavfi -i testsrc2=s=72x48:r=25:d=0.2 -vf setsar=16/11 -pix_fmt yuv420p -c:v libx264";
+    let input = folder.clip("in.mp4", arguments);
+    for extension in
+        ["mp4", "m4v", "mov", "mkv", "webm", "ts", "m2ts", "mts", "nut", "264", "265", "ivf", "obu"]
+    {
+        let output = folder.file(format!("out.{extension}"));
+        let mut rave = command();
+        rave.args(["--json", "-m", "resize-cubic-x2", "--drop-incompatible", "-i"])
+            .arg(&input)
+            .arg("-o")
+            .arg(&output);
+        let json = answer(rave.output().unwrap()).succeeded().json();
+        assert_eq!(json["frames"].as_u64(), Some(5), "{extension}");
+    }
+}
+
+#[test]
+fn an_encoder_implies_its_codec() {
+    let folder = Folder::new();
+    let (input, output) = (folder.clip("in.mp4", CLIP), folder.file("out.mkv"));
+    upscale(&input, &output, &["--encoder", "libx265"]).succeeded();
+    assert_eq!(probe(&output, &["-show_entries", "stream=codec_name"]), ["hevc"]);
+}
+
+#[test]
+fn what_is_wrong_with_the_source_is_said() {
+    let folder = Folder::new();
+    let interlaced = format!("{CLIP} -flags +ilme+ildct -x264opts tff=1");
+    let input = folder.clip("interlaced.mp4", &interlaced);
+    let json = upscale(&input, &folder.file("a.mkv"), &[]).succeeded().json();
+    assert_eq!(json["interlaced_frames"].as_u64(), Some(10));
+
+    let whole = std::fs::read(folder.clip("whole.mp4", &format!("{CLIP} -movflags +faststart"))).unwrap();
+    let input = folder.file("cut.mp4");
+    std::fs::write(&input, &whole[..whole.len() * 8 / 10]).unwrap();
+    let result = upscale(&input, &folder.file("b.mkv"), &[]);
+    let json = result.succeeded().json();
+    let (frames, missing) = (json["frames"].as_u64().unwrap(), json["missing_frames"].as_u64().unwrap());
+    assert!(missing > 0 && frames + missing == 10, "{frames} and {missing}");
+    assert!(result.stderr.contains("announces"), "{}", result.stderr);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_result_that_cannot_be_printed_is_a_failure() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let result = answer(command().args(["models"]).stdout(full).output().unwrap());
+    assert_eq!((result.status, result.error_name()), (6, "disk-full"));
+}

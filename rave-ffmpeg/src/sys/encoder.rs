@@ -69,7 +69,10 @@ pub(crate) struct EncoderSettings {
 }
 
 /// An open encoder.
-pub(crate) struct EncoderContext(NonNull<ffi::AVCodecContext>);
+pub(crate) struct EncoderContext {
+    raw: NonNull<ffi::AVCodecContext>,
+    has_frames: bool,
+}
 
 // SAFETY: a codec context has one owner and is tied to no thread.
 unsafe impl Send for EncoderContext {}
@@ -83,17 +86,17 @@ impl EncoderContext {
     ) -> Result<Self, AvError> {
         // SAFETY: a valid codec.
         let context = NonNull::new(unsafe { ffi::avcodec_alloc_context3(encoder.0.as_ptr()) });
-        let context = Self(context.ok_or(AvError::NO_MEMORY)?);
+        let context = Self { raw: context.ok_or(AvError::NO_MEMORY)?, has_frames: false };
         context.apply(settings);
         // SAFETY: a fresh context with its fields set.
         AvError::check(unsafe {
-            ffi::avcodec_open2(context.0.as_ptr(), encoder.0.as_ptr(), options.as_mut_ptr())
+            ffi::avcodec_open2(context.raw.as_ptr(), encoder.0.as_ptr(), options.as_mut_ptr())
         })?;
         Ok(context)
     }
 
     fn apply(&self, settings: &EncoderSettings) {
-        let raw = self.0.as_ptr();
+        let raw = self.raw.as_ptr();
         // SAFETY: a fresh context, whose fields are ours to set before it is opened; enum numbers are libav's own.
         unsafe {
             (*raw).width = settings.width as i32;
@@ -125,7 +128,7 @@ impl EncoderContext {
 
     fn apply_color(&self, color: ColorSpec) {
         let color = FrameColor::from_spec(color);
-        let raw = self.0.as_ptr();
+        let raw = self.raw.as_ptr();
         // SAFETY: as in `apply`.
         unsafe {
             write_enum!(raw, colorspace, color.matrix);
@@ -141,22 +144,23 @@ impl EncoderContext {
         let parameters = Parameters::new()?;
         // SAFETY: an open context and valid parameters.
         AvError::check(unsafe {
-            ffi::avcodec_parameters_from_context(parameters.as_ptr(), self.0.as_ptr())
+            ffi::avcodec_parameters_from_context(parameters.as_ptr(), self.raw.as_ptr())
         })?;
         Ok(parameters)
     }
 
     /// Gives it a frame, or `None` for the end. [`AvError::AGAIN`] if output must be taken first.
     pub(crate) fn send(&mut self, frame: Option<&AvFrame>) -> Result<(), AvError> {
+        self.has_frames |= frame.is_some();
         let frame = frame.map_or(std::ptr::null_mut(), AvFrame::as_ptr);
         // SAFETY: an open context; null means the end.
-        AvError::check(unsafe { ffi::avcodec_send_frame(self.0.as_ptr(), frame) })?;
+        AvError::check(unsafe { ffi::avcodec_send_frame(self.raw.as_ptr(), frame) })?;
         Ok(())
     }
 
     pub(crate) fn receive(&mut self, packet: &mut AvPacket) -> Result<Received, AvError> {
         // SAFETY: an open context and a valid packet, which the call empties first.
-        Received::from_result(unsafe { ffi::avcodec_receive_packet(self.0.as_ptr(), packet.as_ptr()) })
+        Received::from_result(unsafe { ffi::avcodec_receive_packet(self.raw.as_ptr(), packet.as_ptr()) })
     }
 
     /// Whether the encoder has a private option of this name.
@@ -179,9 +183,46 @@ impl EncoderContext {
     }
 }
 
+impl EncoderContext {
+    /// Encodes one blank frame and throws it away.
+    fn encode_blank(&mut self) -> Result<(), AvError> {
+        let (frame, mut packet) = (AvFrame::new()?, AvPacket::new()?);
+        // SAFETY: an open context and a fresh frame of its shape; the planes are as long as libav allocates them.
+        unsafe {
+            let (context, frame) = (self.raw.as_ptr(), frame.as_ptr());
+            (*frame).width = (*context).width;
+            (*frame).height = (*context).height;
+            (*frame).format = read_enum!(context, pix_fmt);
+            AvError::check(ffi::av_frame_get_buffer(frame, 0))?;
+            for buffer in (*frame).buf.into_iter().filter(|buffer| !buffer.is_null()) {
+                (*buffer).data.write_bytes(0, (*buffer).size);
+            }
+            (*frame).pts = 0;
+        }
+        self.send(Some(&frame))?;
+        self.send(None)?;
+        while self.receive(&mut packet)? == Received::Item {}
+        Ok(())
+    }
+
+    /// SVT-AV1 waits for ever for its first packet when it is closed before its first frame.
+    fn hangs_when_closed(&self) -> bool {
+        // SAFETY: ours until drop; a codec's name is a constant.
+        let (is_open, name) = unsafe {
+            let codec = (*self.raw.as_ptr()).codec;
+            (ffi::avcodec_is_open(self.raw.as_ptr()) != 0, codec.as_ref().and_then(|codec| text(codec.name)))
+        };
+        is_open && !self.has_frames && name.as_deref() == Some("libsvtav1")
+    }
+}
+
 impl Drop for EncoderContext {
     fn drop(&mut self) {
-        let mut context = self.0.as_ptr();
+        if self.hangs_when_closed() {
+            // If this fails there is no frame to wait for either.
+            let _ = self.encode_blank();
+        }
+        let mut context = self.raw.as_ptr();
         // SAFETY: allocated in `open`, freed once.
         unsafe { ffi::avcodec_free_context(&mut context) };
     }

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use rave_core::{ChromaFilter, ColorSpec, Convert, Matrix, PixelFormat, VideoInfo};
 use rave_ffmpeg::{
     Container, DecodeReport, DecodeReportHandle, DecoderOptions, Demuxer, EncoderOptions, Input, MuxSummary,
-    Muxer, SoftwareDecoder, SoftwareEncoder, StreamPlan,
+    Muxer, SoftwareDecoder, SoftwareEncoder, StreamPlan, VideoCodec,
 };
 use rave_tensorrt::{
     BuiltIn, Model, ModelInfo, ModelSource, Runtime, SessionOptions, Upscaler, UpscalerOptions,
@@ -11,9 +11,9 @@ use rave_tensorrt::{
 
 use super::check::{CheckReport, Expected, check_output};
 use super::memory::{Stops, check_memory};
-use super::output::OutputFile;
+use super::output::{OutputFile, check_target};
 use super::progress::{Progress, ProgressMeter};
-use super::stages::{Conversions, Output, RecordingDecoder, Timestamps};
+use super::stages::{Conversions, Output, RecordingDecoder, SharedRecord};
 use super::{Queues, UpscaleOptions};
 use crate::{Assembly, Chain, Control, Error, Report};
 
@@ -51,6 +51,10 @@ pub struct UpscaleReport {
     pub check: CheckReport,
     /// Times and counts of the stages.
     pub stages: Report,
+    /// Frames that the source's header announces but that are not in the file or could not be decoded.
+    pub missing_frames: u64,
+    /// Frames that are two fields: they were enlarged as if they were pictures, and are encoded as such.
+    pub interlaced_frames: u64,
     /// Whether [`Control::finish`] ended it before the source did.
     pub is_cut_short: bool,
 }
@@ -62,8 +66,10 @@ pub struct UpscaleJob {
     chain: Assembly<MuxSummary>,
     output: OutputFile,
     output_path: PathBuf,
-    has_timestamps: bool,
-    timestamps: Timestamps,
+    container: Container,
+    /// What the header says, if it counts frames.
+    announced_frames: Option<u64>,
+    record: SharedRecord,
     decoding: DecodeReportHandle,
     control: Control,
 }
@@ -86,21 +92,34 @@ impl UpscaleJob {
             Input::File(path) => Some(path.as_path()),
             Input::Stdin => None,
         };
-        let file = OutputFile::create(output, source_path, options.existing)?;
+        check_target(output, source_path, options.existing)?;
         let demuxer = Demuxer::open(input, &options.demuxer).map_err(Error::leaf)?;
         let line = Line::open(runtime, &demuxer, &container, options)?;
         let source = Some((input, demuxer.video()));
+        // Last, so that nothing is left of a job that never ran.
+        let file = OutputFile::create(output, source_path, options.existing)?;
         let muxer =
             Muxer::create(file.temporary(), &container, &line.encoder.stream(), source, &options.muxer)
                 .map_err(Error::leaf)?;
         let plan = line.plan(muxer.plan(), demuxer.video().estimated_frames());
-        let (timestamps, decoding) = (Timestamps::default(), line.decoder.report());
+        let video = &demuxer.media().streams[demuxer.video().index()];
+        let announced_frames = video.frame_count;
+        let (record, decoding) = (SharedRecord::default(), line.decoder.report());
         let control = Control::new();
         let sink = Output { muxer, control: control.clone() };
-        let chain = line.chain(demuxer, sink, Timestamps::clone(&timestamps), options.queues);
-        let has_timestamps = container.has_timestamps();
+        let chain = line.chain(demuxer, sink, SharedRecord::clone(&record), options.queues);
         let output_path = output.to_path_buf();
-        Ok(Self { plan, chain, output: file, output_path, has_timestamps, timestamps, decoding, control })
+        Ok(Self {
+            plan,
+            chain,
+            output: file,
+            output_path,
+            container,
+            announced_frames,
+            record,
+            decoding,
+            control,
+        })
     }
 
     /// Stops the job while it runs, from any thread.
@@ -122,32 +141,44 @@ impl UpscaleJob {
     /// be: it then keeps its temporary name, which the error tells. [`Error::Abandoned`] after [`Control::abandon`].
     pub fn run(self, mut progress: impl FnMut(&Progress)) -> Result<UpscaleReport, Error> {
         let mut meter = ProgressMeter::new(self.plan.estimated_frames);
-        let (muxing, stages) = self.chain.run(&self.control, |report| progress(&meter.update(report)))?;
+        let ran = self.chain.run(&self.control, |report| progress(&meter.update(report)));
+        let record = self.record.lock();
+        let is_cut_short = self.control.is_finishing();
+        let (muxing, stages) = match ran {
+            Err(_) if is_cut_short && record.timestamps.is_empty() => return Err(Error::Abandoned),
+            ran => ran?,
+        };
         let expected = Expected {
-            timestamps: &self.timestamps.lock(),
+            timestamps: &record.timestamps,
             width: self.plan.output.width,
             height: self.plan.output.height,
             display_aspect_ratio: self.plan.output.display_aspect_ratio().map_err(Error::leaf)?,
             color: self.plan.output.color,
-            has_timestamps: self.has_timestamps,
+            format: self.plan.output.format,
+            container: &self.container,
             streams: &self.plan.streams,
         };
         let check = match check_output(self.output.temporary(), &expected) {
             Ok(check) => check,
             Err(error) => {
-                self.output.keep_temporary();
+                self.output.keep_temporary()?;
                 return Err(error);
             }
         };
         self.output.publish()?;
+        let decoding = self.decoding.get();
+        let accounted = decoding.frames + decoding.discarded_by_edit_list;
+        let announced = self.announced_frames.filter(|_| !is_cut_short);
         Ok(UpscaleReport {
             plan: self.plan,
             output: self.output_path,
-            decoding: self.decoding.get(),
+            decoding,
             muxing,
             check,
             stages,
-            is_cut_short: self.control.is_finishing(),
+            missing_frames: announced.map_or(0, |announced| announced.saturating_sub(accounted)),
+            interlaced_frames: record.interlaced_frames,
+            is_cut_short,
         })
     }
 }
@@ -229,12 +260,13 @@ impl Line {
         self,
         demuxer: Demuxer,
         output: Output,
-        timestamps: Timestamps,
+        record: SharedRecord,
         queues: Queues,
     ) -> Assembly<MuxSummary> {
+        let decoder = RecordingDecoder { decoder: self.decoder, record, control: output.control.clone() };
         Chain::source("demux", demuxer)
             .queue(queues.packets)
-            .then("decode", RecordingDecoder { decoder: self.decoder, timestamps })
+            .then("decode", decoder)
             .queue(queues.decoded)
             .then("preprocess", self.to_model)
             .queue(queues.preprocessed)
@@ -260,7 +292,10 @@ fn resolved(decoded: &VideoInfo) -> (VideoInfo, Vec<String>) {
 
 fn encoder_options(options: &UpscaleOptions, container: &Container) -> EncoderOptions {
     let mut encoder = options.encoder.clone();
-    encoder.codec = options.codec.unwrap_or_else(|| container.default_codec());
+    let named = encoder.encoder.as_deref();
+    let is_its_encoder = |codec: &VideoCodec| named.is_some_and(|name| codec.encoders().contains(&name));
+    let implied = VideoCodec::ALL.into_iter().find(is_its_encoder);
+    encoder.codec = options.codec.or(implied).unwrap_or_else(|| container.default_codec());
     encoder
 }
 

@@ -62,6 +62,6 @@ pub struct Queues {
 
 impl Default for Queues {
     fn default() -> Self {
-        Self { packets: 32, decoded: 4, preprocessed: 2, upscaled: 4 }
+        Self { packets: 16, decoded: 4, preprocessed: 2, upscaled: 4 }
     }
 }

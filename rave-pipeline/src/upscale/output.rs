@@ -30,9 +30,7 @@ impl OutputFile {
         check_target(target, source, existing)?;
         // A link is kept, and what it points to is replaced.
         let target = fs::canonicalize(target).unwrap_or_else(|_| target.to_path_buf());
-        let temporary = target.with_file_name(temporary_name(target.file_name().unwrap_or_default()));
-        let created = OpenOptions::new().write(true).create_new(true).open(&temporary);
-        created.map_err(|source| unwritable(&target, source))?;
+        let temporary = create_temporary(&target).map_err(|source| unwritable(&target, source))?;
         Ok(Self { temporary, target, existing, is_kept: false })
     }
 
@@ -42,20 +40,40 @@ impl OutputFile {
 
     /// Gives the file its final name.
     pub(crate) fn publish(mut self) -> Result<(), Error> {
-        if self.existing == Existing::Keep && self.target.symlink_metadata().is_ok() {
-            return Err(Error::OutputExists { path: self.target.clone() });
-        }
-        File::open(&self.temporary)
-            .and_then(|file| file.sync_all())
-            .and_then(|()| fs::rename(&self.temporary, &self.target))
-            .map_err(|source| unwritable(&self.target, source))?;
+        File::open(&self.temporary).and_then(|file| file.sync_all()).and_then(|()| self.rename()).map_err(
+            |source| match source.kind() {
+                io::ErrorKind::AlreadyExists => Error::OutputExists { path: self.target.clone() },
+                _ => unwritable(&self.target, source),
+            },
+        )?;
         self.is_kept = true;
         Ok(())
     }
 
+    fn rename(&self) -> io::Result<()> {
+        if self.existing == Existing::Replace {
+            if let Ok(replaced) = fs::metadata(&self.target) {
+                fs::set_permissions(&self.temporary, replaced.permissions())?;
+            }
+            return fs::rename(&self.temporary, &self.target);
+        }
+        // A link fails where there is a file, in one step with the look; not every file system has links.
+        match fs::hard_link(&self.temporary, &self.target) {
+            Ok(()) => fs::remove_file(&self.temporary),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+            Err(_) if self.target.symlink_metadata().is_ok() => Err(io::ErrorKind::AlreadyExists.into()),
+            Err(_) => fs::rename(&self.temporary, &self.target),
+        }
+    }
+
     /// Leaves the file under its temporary name.
-    pub(crate) fn keep_temporary(mut self) {
+    ///
+    /// # Errors
+    /// [`Error::OutputUnwritable`] if somebody has taken it or its folder away.
+    pub(crate) fn keep_temporary(mut self) -> Result<(), Error> {
         self.is_kept = true;
+        fs::metadata(&self.temporary).map_err(|source| unwritable(&self.target, source))?;
+        Ok(())
     }
 }
 
@@ -67,12 +85,15 @@ impl Drop for OutputFile {
     }
 }
 
-fn check_target(target: &Path, source: Option<&Path>, existing: Existing) -> Result<(), Error> {
+/// Whether a job may write to `target`; nothing is created.
+pub(crate) fn check_target(target: &Path, source: Option<&Path>, existing: Existing) -> Result<(), Error> {
     let path = target.to_path_buf();
     if target.file_name().is_none() {
         return Err(unwritable(target, io::Error::from(io::ErrorKind::IsADirectory)));
     }
-    let Ok(metadata) = fs::metadata(target) else { return Ok(()) };
+    let Ok(metadata) = fs::metadata(target) else {
+        return check_absent(target, existing);
+    };
     if source.is_some_and(|source| is_same_file(source, target)) {
         return Err(Error::OutputIsInput { path });
     }
@@ -85,6 +106,19 @@ fn check_target(target: &Path, source: Option<&Path>, existing: Existing) -> Res
     match existing {
         Existing::Keep => Err(Error::OutputExists { path }),
         Existing::Replace => Ok(()),
+    }
+}
+
+/// A link to nowhere counts as a file that exists.
+fn check_absent(target: &Path, existing: Existing) -> Result<(), Error> {
+    if target.is_symlink() && existing == Existing::Keep {
+        return Err(Error::OutputExists { path: target.to_path_buf() });
+    }
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match fs::metadata(folder.unwrap_or(Path::new("."))) {
+        Ok(folder) if folder.is_dir() => Ok(()),
+        Ok(_) => Err(unwritable(target, io::ErrorKind::NotADirectory.into())),
+        Err(source) => Err(unwritable(target, source)),
     }
 }
 
@@ -102,12 +136,31 @@ fn is_same_file(a: &Path, b: &Path) -> bool {
     matches!((fs::canonicalize(a), fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
 }
 
-/// `NAME.PID.part`, with the name cut so that the whole is no longer than file systems allow.
-fn temporary_name(name: &OsStr) -> OsString {
+/// Creates a file beside `target`, past those that earlier jobs with the same process number left.
+fn create_temporary(target: &Path) -> io::Result<PathBuf> {
+    const MOST_LEFTOVERS: u32 = 1000;
+    let name = target.file_name().unwrap_or_default();
+    let mut attempt = 0;
+    loop {
+        let temporary = target.with_file_name(temporary_name(name, attempt));
+        match OpenOptions::new().write(true).create_new(true).open(&temporary) {
+            Ok(_) => return Ok(temporary),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < MOST_LEFTOVERS => {
+                attempt += 1;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// `NAME.PID.part`, then `NAME.PID-1.part`; a name that would be longer than file systems allow is replaced.
+fn temporary_name(name: &OsStr, attempt: u32) -> OsString {
     const LONGEST_NAME_BYTES: usize = 200;
-    let mut temporary =
-        if name.len() <= LONGEST_NAME_BYTES { name.to_owned() } else { OsString::from("rave") };
-    temporary.push(format!(".{}.part", std::process::id()));
+    let fits = name.len() <= LONGEST_NAME_BYTES;
+    let mut temporary = if fits { name.to_owned() } else { OsString::from("rave") };
+    let process = std::process::id();
+    let suffix = if attempt == 0 { String::new() } else { format!("-{attempt}") };
+    temporary.push(format!(".{process}{suffix}.part"));
     temporary
 }
 
@@ -193,6 +246,45 @@ mod tests {
             assert_eq!(error.code(), Code::OutputIsInput, "{}", target.display());
         }
         assert_eq!(fs::read(&source).unwrap(), b"film");
+    }
+
+    #[test]
+    fn what_an_earlier_job_left_is_in_nobodys_way() {
+        let folder = folder();
+        let target = folder.path().join("a.mkv");
+        OutputFile::create(&target, None, Existing::Keep).unwrap().keep_temporary().unwrap();
+        OutputFile::create(&target, None, Existing::Keep).unwrap().publish().unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_file_that_was_taken_away_is_not_said_to_be_kept() {
+        let folder = folder();
+        let output = OutputFile::create(&folder.path().join("a.mkv"), None, Existing::Keep).unwrap();
+        fs::remove_file(output.temporary()).unwrap();
+        assert_eq!(output.keep_temporary().unwrap_err().code(), Code::OutputUnwritable);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_private_file_stays_private() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = folder();
+        let target = folder.path().join("a.mkv");
+        fs::write(&target, b"old").unwrap();
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o600)).unwrap();
+        OutputFile::create(&target, None, Existing::Replace).unwrap().publish().unwrap();
+        assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_nowhere_counts_as_existing() {
+        let folder = folder();
+        let link = folder.path().join("link.mkv");
+        std::os::unix::fs::symlink("nowhere.mkv", &link).unwrap();
+        let refused = OutputFile::create(&link, None, Existing::Keep).unwrap_err();
+        assert_eq!(refused.code(), Code::OutputExists);
     }
 
     #[cfg(unix)]

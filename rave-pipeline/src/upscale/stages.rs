@@ -1,18 +1,34 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rave_core::{BoxError, Convert, HostFrame, Packet, Sink, Stage, Timestamp};
+use rave_core::{BoxError, Convert, FieldOrder, FrameInfo, HostFrame, Packet, Sink, Stage, Timestamp};
 use rave_ffmpeg::{MuxSummary, Muxer, SoftwareDecoder};
 
 use crate::Control;
 
-/// The presentation times of decoded frames, in order, for the check of the output.
-pub(super) type Timestamps = Arc<Mutex<Vec<Timestamp>>>;
+/// What is noted of the decoded frames.
+#[derive(Default)]
+pub(super) struct Record {
+    /// Presentation times, in order, for the check of the output.
+    pub(super) timestamps: Vec<Timestamp>,
+    /// Frames that are two fields.
+    pub(super) interlaced_frames: u64,
+}
 
-/// A decoder whose frames' times are written down.
+pub(super) type SharedRecord = Arc<Mutex<Record>>;
+
+impl Record {
+    fn note(&mut self, frame: &HostFrame) {
+        self.timestamps.push(frame.info().pts);
+        self.interlaced_frames += u64::from(frame.info().field_order != FieldOrder::Progressive);
+    }
+}
+
+/// A decoder whose frames are noted, and which ends without a gap when the job is cut short.
 pub(super) struct RecordingDecoder {
     pub(super) decoder: SoftwareDecoder,
-    pub(super) timestamps: Timestamps,
+    pub(super) record: SharedRecord,
+    pub(super) control: Control,
 }
 
 impl Stage for RecordingDecoder {
@@ -20,19 +36,36 @@ impl Stage for RecordingDecoder {
     type Output = HostFrame;
 
     fn process(&mut self, packet: Packet, emit: &mut dyn FnMut(HostFrame)) -> Result<(), BoxError> {
-        self.decoder.process(packet, &mut recorded(&self.timestamps, emit))
+        if self.control.is_finishing() {
+            // Packets that still wait in the queue are not worth the time.
+            return Ok(());
+        }
+        self.decoder.process(packet, &mut |frame| {
+            self.record.lock().note(&frame);
+            emit(frame);
+        })
     }
 
     fn finish(&mut self, emit: &mut dyn FnMut(HostFrame)) -> Result<(), BoxError> {
-        self.decoder.finish(&mut recorded(&self.timestamps, emit))
+        let is_cut_short = self.control.is_finishing();
+        let mut last = self.record.lock().timestamps.last().copied();
+        self.decoder.finish(&mut |frame| {
+            // Frames behind one whose packet was not decoded any more stay out.
+            if is_cut_short && last.is_some_and(|last| !follows(last, &frame)) {
+                return;
+            }
+            last = Some(frame.info().pts);
+            self.record.lock().note(&frame);
+            emit(frame);
+        })
     }
 }
 
-fn recorded(timestamps: &Timestamps, emit: &mut dyn FnMut(HostFrame)) -> impl FnMut(HostFrame) {
-    move |frame| {
-        timestamps.lock().push(frame.info().pts);
-        emit(frame);
-    }
+/// Whether no frame can be missing between `last` and `frame`, as far as the frame's duration tells.
+fn follows(last: Timestamp, frame: &HostFrame) -> bool {
+    let FrameInfo { pts, duration_ticks, .. } = frame.info();
+    let longest = duration_ticks.unwrap_or(0).saturating_mul(3) / 2;
+    pts <= last.rescale(pts.time_base()).plus_ticks(longest)
 }
 
 /// One conversion, or two where there is none in one step.
