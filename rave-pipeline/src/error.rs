@@ -46,6 +46,15 @@ pub enum Error {
         /// The system's words.
         source: io::Error,
     },
+    /// The output is complete and checked, but cannot be given its name.
+    OutputUnnamed {
+        /// The output.
+        path: PathBuf,
+        /// The output under its temporary name.
+        temporary: PathBuf,
+        /// The system's words.
+        source: io::Error,
+    },
     /// There is no room for the output.
     DiskFull {
         /// The output.
@@ -106,6 +115,13 @@ impl fmt::Display for Error {
             Self::OutputUnwritable { path, source } => {
                 write!(f, "output {} cannot be written: {source}", path.display())
             }
+            Self::OutputUnnamed { path, temporary, source } => {
+                let (path, temporary) = (path.display(), temporary.display());
+                write!(
+                    f,
+                    "the output is complete but cannot be named {path}: {source}; it is kept as {temporary}"
+                )
+            }
             Self::DiskFull { path, source } => write!(f, "no room for output {}: {source}", path.display()),
             Self::Memory { needed_bytes, available_bytes } => {
                 let [needed, available] = [needed_bytes, available_bytes].map(|bytes| bytes >> 20);
@@ -140,7 +156,10 @@ impl CodedError for Error {
             Self::Stage { source, .. } | Self::Leaf(source) => source.code(),
             Self::OutputIsInput { .. } => Code::OutputIsInput,
             Self::OutputExists { .. } => Code::OutputExists,
-            Self::OutputUnwritable { .. } => Code::OutputUnwritable,
+            Self::OutputUnnamed { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
+                Code::OutputExists
+            }
+            Self::OutputUnwritable { .. } | Self::OutputUnnamed { .. } => Code::OutputUnwritable,
             Self::DiskFull { .. } => Code::DiskFull,
             Self::Memory { .. } => Code::MemoryEstimate,
             Self::OutputUnreadable { .. } => Code::OutputUnreadable,

@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use rave_core::{ChromaFilter, ColorSpec, Convert, Matrix, PixelFormat, VideoInfo};
+use rave_core::{ChromaFilter, ColorSpec, Convert, Matrix, PixelFormat, Timestamp, VideoInfo};
 use rave_ffmpeg::{
     Container, DecodeReport, DecodeReportHandle, DecoderOptions, Demuxer, EncoderOptions, Input, MuxSummary,
     Muxer, SoftwareDecoder, SoftwareEncoder, StreamPlan, VideoCodec,
@@ -138,7 +138,8 @@ impl UpscaleJob {
     ///
     /// # Errors
     /// The first failure of any stage; nothing is left then. [`Error::Mismatch`] if the output is not what it has to
-    /// be: it then keeps its temporary name, which the error tells. [`Error::Abandoned`] after [`Control::abandon`].
+    /// be: it then keeps its temporary name, which the error tells, as [`Error::OutputUnnamed`] does.
+    /// [`Error::Abandoned`] after [`Control::abandon`].
     pub fn run(self, mut progress: impl FnMut(&Progress)) -> Result<UpscaleReport, Error> {
         let mut meter = ProgressMeter::new(self.plan.estimated_frames);
         let ran = self.chain.run(&self.control, |report| progress(&meter.update(report)));
@@ -148,17 +149,7 @@ impl UpscaleJob {
             Err(_) if is_cut_short && record.timestamps.is_empty() => return Err(Error::Abandoned),
             ran => ran?,
         };
-        let expected = Expected {
-            timestamps: &record.timestamps,
-            width: self.plan.output.width,
-            height: self.plan.output.height,
-            display_aspect_ratio: self.plan.output.display_aspect_ratio().map_err(Error::leaf)?,
-            color: self.plan.output.color,
-            format: self.plan.output.format,
-            container: &self.container,
-            streams: &self.plan.streams,
-        };
-        let check = match check_output(self.output.temporary(), &expected) {
+        let check = match check(&self.plan, &self.container, &record.timestamps, self.output.temporary()) {
             Ok(check) => check,
             Err(error) => {
                 self.output.keep_temporary()?;
@@ -181,6 +172,25 @@ impl UpscaleJob {
             is_cut_short,
         })
     }
+}
+
+fn check(
+    plan: &UpscalePlan,
+    container: &Container,
+    timestamps: &[Timestamp],
+    written: &Path,
+) -> Result<CheckReport, Error> {
+    let expected = Expected {
+        timestamps,
+        width: plan.output.width,
+        height: plan.output.height,
+        display_aspect_ratio: plan.output.display_aspect_ratio().map_err(Error::leaf)?,
+        color: plan.output.color,
+        format: plan.output.format,
+        container,
+        streams: &plan.streams,
+    };
+    check_output(written, &expected)
 }
 
 /// The stages between demuxer and muxer, each built from what the one before it gives.

@@ -40,14 +40,14 @@ impl OutputFile {
 
     /// Gives the file its final name.
     pub(crate) fn publish(mut self) -> Result<(), Error> {
-        File::open(&self.temporary).and_then(|file| file.sync_all()).and_then(|()| self.rename()).map_err(
-            |source| match source.kind() {
-                io::ErrorKind::AlreadyExists => Error::OutputExists { path: self.target.clone() },
-                _ => unwritable(&self.target, source),
-            },
-        )?;
+        // Whatever happens now, a complete output is not thrown away.
         self.is_kept = true;
-        Ok(())
+        let named = File::open(&self.temporary).and_then(|file| file.sync_all()).and_then(|()| self.rename());
+        named.map_err(|source| Error::OutputUnnamed {
+            path: self.target.clone(),
+            temporary: self.temporary.clone(),
+            source,
+        })
     }
 
     fn rename(&self) -> io::Result<()> {
@@ -221,6 +221,7 @@ mod tests {
         fs::write(&target, b"other").unwrap();
         assert_eq!(output.publish().unwrap_err().code(), Code::OutputExists);
         assert_eq!(fs::read(&target).unwrap(), b"other");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "the new output is kept too");
     }
 
     #[test]

@@ -11,6 +11,8 @@ use crate::Control;
 pub(super) struct Record {
     /// Presentation times, in order, for the check of the output.
     pub(super) timestamps: Vec<Timestamp>,
+    /// When the last frame ends, as far as its duration tells.
+    end: Option<Timestamp>,
     /// Frames that are two fields.
     pub(super) interlaced_frames: u64,
 }
@@ -19,8 +21,18 @@ pub(super) type SharedRecord = Arc<Mutex<Record>>;
 
 impl Record {
     fn note(&mut self, frame: &HostFrame) {
-        self.timestamps.push(frame.info().pts);
+        let FrameInfo { pts, duration_ticks, .. } = frame.info();
+        self.timestamps.push(pts);
+        self.end = Some(pts.plus_ticks(duration_ticks.unwrap_or(0)));
         self.interlaced_frames += u64::from(frame.info().field_order != FieldOrder::Progressive);
+    }
+}
+
+impl Record {
+    /// Whether no frame is missing between the last one and `next`: half a frame is left for rounding and jitter.
+    fn is_followed_by(&self, next: FrameInfo) -> bool {
+        let half = next.duration_ticks.unwrap_or(0) / 2;
+        self.end.is_none_or(|end| next.pts <= end.rescale(next.pts.time_base()).plus_ticks(half))
     }
 }
 
@@ -48,24 +60,15 @@ impl Stage for RecordingDecoder {
 
     fn finish(&mut self, emit: &mut dyn FnMut(HostFrame)) -> Result<(), BoxError> {
         let is_cut_short = self.control.is_finishing();
-        let mut last = self.record.lock().timestamps.last().copied();
         self.decoder.finish(&mut |frame| {
             // Frames behind one whose packet was not decoded any more stay out.
-            if is_cut_short && last.is_some_and(|last| !follows(last, &frame)) {
+            if is_cut_short && !self.record.lock().is_followed_by(frame.info()) {
                 return;
             }
-            last = Some(frame.info().pts);
             self.record.lock().note(&frame);
             emit(frame);
         })
     }
-}
-
-/// Whether no frame can be missing between `last` and `frame`, as far as the frame's duration tells.
-fn follows(last: Timestamp, frame: &HostFrame) -> bool {
-    let FrameInfo { pts, duration_ticks, .. } = frame.info();
-    let longest = duration_ticks.unwrap_or(0).saturating_mul(3) / 2;
-    pts <= last.rescale(pts.time_base()).plus_ticks(longest)
 }
 
 /// One conversion, or two where there is none in one step.
@@ -105,5 +108,25 @@ impl Sink for Output {
 
     fn finish(self) -> Result<MuxSummary, BoxError> {
         if self.control.is_finishing() { Ok(self.muxer.finish_at_video_end()?) } else { self.muxer.finish() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rave_core::TimeBase;
+
+    fn shown(ticks: i64, duration_ticks: i64) -> FrameInfo {
+        let pts = Timestamp::new(ticks, TimeBase::new(1, 1000).unwrap());
+        FrameInfo { pts, duration_ticks: Some(duration_ticks), field_order: FieldOrder::Progressive }
+    }
+
+    #[test]
+    fn a_gap_is_what_the_last_frame_does_not_fill() {
+        let record = Record { end: Some(shown(100, 0).pts), ..Record::default() };
+        for (next, follows) in [(100, true), (101, true), (119, true), (140, false)] {
+            assert_eq!(record.is_followed_by(shown(next, 40)), follows, "{next}");
+        }
+        assert!(Record::default().is_followed_by(shown(5000, 40)), "nothing came before");
     }
 }
