@@ -7,12 +7,11 @@ pub const USAGE: u8 = 2;
 pub fn status(code: Code) -> u8 {
     match code {
         Code::SessionOptions | Code::EncoderOptions | Code::OptionInvalid => USAGE,
-        Code::RuntimeMissing | Code::RuntimeVersion => 5,
         Code::Cancelled => 130,
         Code::EncoderMissing | Code::EncodeFailed => 6,
         _ => match code.number() {
-            100..200 => 5,
-            200..300 => 4,
+            100..210 => 5,
+            210..300 => 4,
             300..330 | 500..600 => 3,
             330..400 => 6,
             600..609 => 7,

@@ -46,11 +46,15 @@ codes! {
 
     RuntimeMissing = 201, "onnx-runtime-missing", "The ONNX Runtime library was not found or could not be loaded.";
     RuntimeVersion = 202, "onnx-runtime-version", "The ONNX Runtime library has a version that cannot be used.";
+    ProviderMissing = 203, "provider-missing", "The ONNX Runtime library was built without the execution provider.";
+    ProviderLoadFailed = 204, "provider-load-failed", "The library of an execution provider cannot be loaded.";
+    ProviderRefused = 205, "provider-refused", "An execution provider cannot be used.";
     ModelMissing = 210, "model-missing", "The model file does not exist or cannot be read.";
     ModelInvalid = 211, "model-invalid", "The model file is not a valid ONNX model.";
     ModelUnsupported = 212, "model-unsupported", "The model is valid but is not an image super-resolution model of a supported shape.";
     InferenceFailed = 220, "inference-failed", "ONNX Runtime failed while running the model.";
     SessionOptions = 221, "session-options", "An inference option is out of its range.";
+    OutputNotFinite = 222, "output-not-finite", "The model gave values that are not finite numbers.";
 
     InputMissing = 301, "input-missing", "The input does not exist.";
     InputUnreadable = 302, "input-unreadable", "The input exists but cannot be read.";
@@ -95,6 +99,8 @@ codes! {
     DiskFull = 703, "disk-full", "The device that the output is written to is full.";
     VramLimit = 704, "vram-limit", "The job would need more GPU memory than it may use.";
     VramExhausted = 705, "vram-exhausted", "The GPU has no memory left.";
+    StageStalled = 706, "stage-stalled", "Nothing has moved in the pipeline for too long.";
+    InferenceMemory = 707, "inference-memory", "The model needs more GPU memory than it can have.";
 }
 
 impl Code {
