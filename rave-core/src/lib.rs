@@ -43,6 +43,7 @@
 mod buffer;
 mod color;
 mod convert;
+mod digest;
 mod error;
 mod format;
 mod frame;
@@ -55,6 +56,7 @@ mod video;
 pub use buffer::{Buffer, HostBuffer, HostPool};
 pub use color::{ColorSpec, ContentLight, MasteringDisplay, Matrix, Primaries, Range, Siting, Transfer};
 pub use convert::{ChromaFilter, Convert, Converter, MatrixCoefficients, Quantization};
+pub use digest::Digest;
 pub use error::{BoxError, Code, CodedError, CustomError, Error};
 pub use format::{Chroma, Packing, PixelFormat, Sample};
 pub use frame::{FieldOrder, Frame, FrameInfo, HostFrame, SampleType};

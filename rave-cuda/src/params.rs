@@ -146,6 +146,21 @@ pub(crate) struct Reduce {
     pub(crate) gathered_count: u32,
 }
 
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub(crate) struct Digest {
+    pub(crate) source: u64,
+    pub(crate) partials: u64,
+    pub(crate) gathered: u64,
+    pub(crate) from: [Plane; 3],
+    pub(crate) row_bytes: [u32; 3],
+    pub(crate) rows: [u32; 3],
+    pub(crate) is_aligned: u32,
+    pub(crate) threads: u32,
+    pub(crate) partial_count: u32,
+    pub(crate) gathered_count: u32,
+}
+
 /// What a thread of the reduction has found.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[repr(C)]
@@ -165,6 +180,7 @@ pub(crate) enum Params {
     Resample(Resample),
     Tiles(Tiles),
     Reduce(Reduce),
+    Digest(Digest),
 }
 
 impl Params {
@@ -177,6 +193,7 @@ impl Params {
             Self::Resample(params) => std::ptr::from_ref(params).cast(),
             Self::Tiles(params) => std::ptr::from_ref(params).cast(),
             Self::Reduce(params) => std::ptr::from_ref(params).cast(),
+            Self::Digest(params) => std::ptr::from_ref(params).cast(),
         }
     }
 
@@ -189,6 +206,7 @@ impl Params {
             Topic::Resample => size_of::<Resample>(),
             Topic::Tiles => size_of::<Tiles>(),
             Topic::Reduce => size_of::<Reduce>(),
+            Topic::Digest => size_of::<Digest>(),
         }
     }
 }
@@ -201,5 +219,6 @@ const _: () = {
     assert!(Params::size_of(Topic::Resample) == 96);
     assert!(Params::size_of(Topic::Tiles) == 136);
     assert!(Params::size_of(Topic::Reduce) == 96);
+    assert!(Params::size_of(Topic::Digest) == 112);
     assert!(size_of::<Partial>() == 24);
 };

@@ -1,15 +1,12 @@
-use std::sync::Arc;
-
-use cudarc::driver::{HostSlice, PinnedHostSlice, result};
-use parking_lot::Mutex;
 use rave_core::{Error as FrameError, Layout, Packing, PixelFormat};
 
 use crate::buffer::CudaFrame;
-use crate::error::{During, Error};
+use crate::error::Error;
 use crate::kernels::{Entry, Geometry, Launch, Topic};
 use crate::layout::{kind, param_planes};
 use crate::params::{Params, Partial, Plane, Reduce};
 use crate::pool::Pool;
+use crate::staging::{Pending, Shelf};
 use crate::stream::Stream;
 
 /// Threads that go over a plane, enough to keep the largest GPU's memory busy.
@@ -38,13 +35,7 @@ pub struct PlaneStatistics {
 #[derive(Debug)]
 pub struct Statistics {
     pool: Pool,
-    staging: Arc<Shelf>,
-}
-
-/// Page-locked memory for results, to be used again.
-#[derive(Debug, Default)]
-struct Shelf {
-    idle: Mutex<Vec<PinnedHostSlice<u8>>>,
+    shelf: Shelf,
 }
 
 impl Statistics {
@@ -54,7 +45,7 @@ impl Statistics {
     /// [`Error::KernelLoad`] if the driver refuses the kernels.
     pub fn new(pool: &Pool) -> Result<Self, Error> {
         pool.device().load(Topic::Reduce)?;
-        Ok(Self { pool: pool.clone(), staging: Arc::default() })
+        Ok(Self { pool: pool.clone(), shelf: Shelf::new(pool, 3 * GATHERED as usize * PARTIAL_BYTES) })
     }
 
     /// Enqueues the reduction of a frame on `stream` and the way of its result to the host.
@@ -74,36 +65,16 @@ impl Statistics {
             // live until after the copy is enqueued.
             unsafe { self.pool.device().launch(stream, &launch) }?;
         }
-        let mut memory = self.staging()?;
-        {
-            // SAFETY: the slice is used on this stream only; the guard lives until after the enqueue.
-            let (bytes, _recorded) = unsafe { memory.stream_synced_mut_slice(stream.cudarc()) };
-            let bytes = &mut bytes[..planes * GATHERED as usize * PARTIAL_BYTES];
-            // SAFETY: the buffer has this length; the memory is not read before its event.
-            unsafe { result::memcpy_dtoh_async(bytes, gathered.address(), stream.as_raw()) }
-                .during("copy statistics from the GPU")?;
-        }
+        let partials = self.shelf.fetch(stream, &gathered, planes * GATHERED as usize * PARTIAL_BYTES)?;
         let samples = frame.layout().planes().iter().map(|plane| count(frame.layout(), plane)).collect();
-        Ok(PendingStatistics { memory: Some(memory), shelf: Arc::clone(&self.staging), samples })
-    }
-
-    fn staging(&self) -> Result<PinnedHostSlice<u8>, Error> {
-        if let Some(memory) = self.staging.idle.lock().pop() {
-            return Ok(memory);
-        }
-        let len_bytes = 3 * GATHERED as usize * PARTIAL_BYTES;
-        // SAFETY: the memory is unset; it is written before it is read.
-        unsafe { self.pool.device().context().alloc_pinned_with_flags(len_bytes, 0) }
-            .during("allocate page-locked memory")
+        Ok(PendingStatistics { partials, samples })
     }
 }
 
 /// Statistics that are on their way.
 #[derive(Debug)]
 pub struct PendingStatistics {
-    /// Given back in `drop`.
-    memory: Option<PinnedHostSlice<u8>>,
-    shelf: Arc<Shelf>,
+    partials: Pending,
     /// The samples of each plane.
     samples: Vec<u64>,
 }
@@ -114,16 +85,10 @@ impl PendingStatistics {
     /// # Errors
     /// [`Error::Cuda`] if the work failed.
     pub fn wait(self) -> Result<Vec<PlaneStatistics>, Error> {
-        let Some(memory) = &self.memory else { return Ok(Vec::new()) };
-        let bytes = memory.as_slice().during("wait for statistics")?;
-        let per_plane = bytes.chunks(GATHERED as usize * PARTIAL_BYTES);
-        Ok(self.samples.iter().zip(per_plane).map(|(&samples, bytes)| add_up(samples, bytes)).collect())
-    }
-}
-
-impl Drop for PendingStatistics {
-    fn drop(&mut self) {
-        self.shelf.idle.lock().extend(self.memory.take());
+        self.partials.wait(|bytes| {
+            let per_plane = bytes.chunks(GATHERED as usize * PARTIAL_BYTES);
+            self.samples.iter().zip(per_plane).map(|(&samples, bytes)| add_up(samples, bytes)).collect()
+        })
     }
 }
 

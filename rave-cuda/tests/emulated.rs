@@ -24,6 +24,7 @@ const RUNS: &[&[&str]] = &[
         "kernels::a_picture",
         "kernels::feathered",
         "kernels::values_that",
+        "kernels::digests_are",
     ],
     &["steady::"],
 ];
@@ -40,7 +41,7 @@ fn the_gpu_tests_pass_with_an_emulated_driver() {
         return;
     }
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    for topic in ["to_rgb", "from_rgb", "rescale", "resample", "tiles", "reduce"] {
+    for topic in ["to_rgb", "from_rgb", "rescale", "resample", "tiles", "reduce", "digest"] {
         let library = folder.path().join(format!("kernels_{topic}.so"));
         build(&sources.join(format!("kernels/{topic}.cu")), &library);
     }

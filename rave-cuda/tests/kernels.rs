@@ -11,8 +11,8 @@ use rave_core::{
     ResampleAxis, Resampler, Sample, Siting,
 };
 use rave_cuda::{
-    CudaConverter, CudaResize, Feather, Pool, Statistics, Stream, TensorAt, TensorAxes, TensorShape,
-    TileCopier, Window,
+    CudaConverter, CudaResize, DigestTaker, Feather, Pool, Statistics, Stream, TensorAt, TensorAxes,
+    TensorShape, TileCopier, Window,
 };
 
 type Side = (PixelFormat, ColorSpec);
@@ -312,4 +312,18 @@ fn values_that_are_not_finite_are_found() {
     samples[1920 * 1080 - 1] = half::f16::INFINITY;
     let broken = statistics.start(&stream, &to_device(&pool, &stream, &frame)).unwrap().wait().unwrap();
     assert_eq!(broken.iter().map(|plane| plane.not_finite).collect::<Vec<_>>(), [0, 0, 2]);
+}
+
+#[test]
+fn digests_are_those_of_the_host() {
+    let Some((pool, stream)) = gpu() else { return };
+    let digests = DigestTaker::new(&pool).unwrap();
+    for format in [PixelFormat::NV12, PixelFormat::P010, PixelFormat::RGB_F16, PixelFormat::RGB_F32] {
+        for (size, rows) in [((255, 31), Rows::Odd), ((1920, 1080), Rows::Packed), ((322, 66), Rows::Padded)]
+        {
+            let frame = noise(layout(format, size, rows), 7);
+            let pending = digests.start(&stream, &to_device(&pool, &stream, &frame)).unwrap();
+            assert_eq!(pending.wait().unwrap(), frame.digest(), "{format} {size:?} {rows:?}");
+        }
+    }
 }

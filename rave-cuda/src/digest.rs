@@ -1,0 +1,133 @@
+use rave_core::{Digest, Layout};
+
+use crate::buffer::CudaFrame;
+use crate::error::Error;
+use crate::kernels::{Entry, Geometry, Launch, Topic};
+use crate::layout::param_planes;
+use crate::params::{self, Params};
+use crate::pool::Pool;
+use crate::staging::{Pending, Shelf};
+use crate::stream::Stream;
+
+/// Threads that go over a plane, enough to keep the largest GPU's memory busy.
+const THREADS: u32 = 1 << 15;
+/// Sums that the host adds up.
+const GATHERED: u32 = 256;
+const SUM_BYTES: usize = size_of::<u64>();
+const BLOCK: (u32, u32) = (128, 1);
+
+/// Takes the [`Digest`] of frames in GPU memory; only 2 KiB for each frame cross the bus.
+#[derive(Debug)]
+pub struct DigestTaker {
+    pool: Pool,
+    shelf: Shelf,
+}
+
+impl DigestTaker {
+    /// For frames on the pool's device, which lends it memory for partial sums.
+    ///
+    /// # Errors
+    /// [`Error::KernelLoad`] if the driver refuses the kernels.
+    pub fn new(pool: &Pool) -> Result<Self, Error> {
+        pool.device().load(Topic::Digest)?;
+        Ok(Self { pool: pool.clone(), shelf: Shelf::new(pool, GATHERED as usize * SUM_BYTES) })
+    }
+
+    /// Enqueues the digest of a frame on `stream` and its way to the host.
+    ///
+    /// # Errors
+    /// As for [`Pool::take`].
+    pub fn start(&self, stream: &Stream, frame: &CudaFrame) -> Result<PendingDigest, Error> {
+        let planes = frame.layout().planes().len();
+        let mut partials = self.pool.take(planes * THREADS as usize * SUM_BYTES)?;
+        let mut gathered = self.pool.take(GATHERED as usize * SUM_BYTES)?;
+        let source = frame.buffer().read(stream)?;
+        let (partials, gathered) = (partials.write(stream)?, gathered.write(stream)?);
+        let addresses = [source.address(), partials.address(), gathered.address()];
+        for launch in launches(addresses, frame.layout()) {
+            // SAFETY: `Frame::new` has found the layout in the buffer, partial sums have the sizes above; the accesses
+            // live until after the copy is enqueued.
+            unsafe { self.pool.device().launch(stream, &launch) }?;
+        }
+        let sums = self.shelf.fetch(stream, &gathered, GATHERED as usize * SUM_BYTES)?;
+        Ok(PendingDigest { sums })
+    }
+}
+
+/// A digest that is on its way.
+#[derive(Debug)]
+pub struct PendingDigest {
+    sums: Pending,
+}
+
+impl PendingDigest {
+    /// Waits for it.
+    ///
+    /// # Errors
+    /// [`Error::Cuda`] if the work failed.
+    pub fn wait(self) -> Result<Digest, Error> {
+        self.sums.wait(add_up)
+    }
+}
+
+fn add_up(bytes: &[u8]) -> Digest {
+    let (sums, _) = bytes.as_chunks::<SUM_BYTES>();
+    Digest::from_sum(sums.iter().map(|sum| u64::from_ne_bytes(*sum)).fold(0, u64::wrapping_add))
+}
+
+/// `addresses` are those of the frame, the partial sums and the gathered ones.
+fn launches([source, partials, gathered]: [u64; 3], layout: &Layout) -> [Launch; 2] {
+    let mut params = params::Digest {
+        source,
+        partials,
+        gathered,
+        from: param_planes(layout),
+        threads: THREADS,
+        partial_count: THREADS * layout.planes().len() as u32,
+        gathered_count: GATHERED,
+        is_aligned: u32::from(source.is_multiple_of(8)),
+        ..params::Digest::default()
+    };
+    for (index, plane) in layout.planes().iter().enumerate() {
+        params.row_bytes[index] = plane.row_bytes as u32;
+        params.rows[index] = plane.rows as u32;
+        let is_aligned = plane.offset_bytes.is_multiple_of(8) && plane.stride_bytes.is_multiple_of(8);
+        params.is_aligned &= u32::from(is_aligned);
+    }
+    let launch = |name, threads, depth| Launch {
+        entry: Entry::find(Topic::Digest, name),
+        geometry: Geometry::covering((threads, 1), depth, BLOCK),
+        params: Params::Digest(params),
+    };
+    [launch("digest_sum", THREADS, layout.planes().len() as u32), launch("digest_gather", GATHERED, 1)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::emulator::Emulator;
+    use rave_core::PixelFormat;
+
+    #[test]
+    fn the_kernels_give_the_digest_of_the_host() {
+        let Some(emulator) = Emulator::get() else { return };
+        for (format, alignment) in [
+            (PixelFormat::NV12, 1),
+            (PixelFormat::NV12, 256),
+            (PixelFormat::RGB_F16, 1),
+            (PixelFormat::RGB_F32, 64),
+        ] {
+            let layout = Layout::aligned(format, 67, 31, alignment).unwrap();
+            let bytes: Vec<u8> = (0..layout.size_bytes()).map(|index| (index * 31 % 251) as u8).collect();
+            let mut partials = vec![0_u64; 3 * THREADS as usize];
+            let mut gathered = vec![0_u8; GATHERED as usize * SUM_BYTES];
+            let addresses =
+                [bytes.as_ptr() as u64, partials.as_mut_ptr() as u64, gathered.as_mut_ptr() as u64];
+            for launch in launches(addresses, &layout) {
+                // SAFETY: the memory is as large as the layout and the numbers of threads say.
+                unsafe { emulator.run(&launch) };
+            }
+            assert_eq!(add_up(&gathered), Digest::of(&layout, &bytes), "{format} {alignment}");
+        }
+    }
+}
