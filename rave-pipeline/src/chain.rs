@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 use parking_lot::Mutex;
 use rave_core::{BoxError, Sink, Stage};
 
@@ -16,6 +16,9 @@ const DEFAULT_QUEUE: usize = 4;
 
 /// How often [`Assembly::run`] reports progress.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
+
+/// How long the other stages of a stalled chain are waited for.
+const STALL_GRACE: Duration = Duration::from_secs(2);
 
 /// A line of stages under construction whose open end gives `T`.
 ///
@@ -115,7 +118,7 @@ impl<T: Send + 'static> Chain<T> {
         let summary = Arc::new(Mutex::new(None));
         let result = Arc::clone(&summary);
         workers.push(Worker::new(name, move |control, meter| run_sink(sink, start, &result, control, meter)));
-        Assembly { workers, summary }
+        Assembly { workers, summary, stall_limit: None }
     }
 }
 
@@ -124,15 +127,25 @@ impl<T: Send + 'static> Chain<T> {
 pub struct Assembly<Summary> {
     workers: Vec<Worker>,
     summary: Arc<Mutex<Option<Summary>>>,
+    /// `None` waits for ever.
+    stall_limit: Option<Duration>,
 }
 
 impl<Summary> Assembly<Summary> {
+    /// Lets the run fail when no item has moved anywhere for this long, instead of waiting for ever.
+    pub fn stall_limit(mut self, limit: Option<Duration>) -> Self {
+        self.stall_limit = limit;
+        self
+    }
+
     /// Runs every worker on a thread of its own, and returns when all have ended.
     ///
     /// `progress` is called from this thread about five times a second, and once at the end.
     ///
     /// # Errors
-    /// The first failure of any worker, by time; [`Error::Abandoned`] after [`Control::abandon`].
+    /// The first failure of any worker, by time; [`Error::Abandoned`] after [`Control::abandon`]. [`Error::Stalled`] if
+    /// the [stall limit](Self::stall_limit) has passed: every other thread has ended then, but for the one of the stage
+    /// that does not return, which nobody can end.
     pub fn run(
         self,
         control: &Control,
@@ -141,9 +154,23 @@ impl<Summary> Assembly<Summary> {
         let start = Instant::now();
         let meters: Vec<_> = self.workers.iter().map(|worker| Arc::clone(&worker.meter)).collect();
         let cause = Arc::new(Mutex::new(None));
-        let ended = spawn_all(self.workers, control, &cause);
-        while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(PROGRESS_INTERVAL) {
-            progress(&read(&meters, start));
+        let mut watch = Watch::new(self.stall_limit);
+        let (ended, mut running) = spawn_all(self.workers, control, &cause);
+        while running > 0 {
+            match ended.recv_timeout(watch.interval()) {
+                Ok(()) => {
+                    running -= 1;
+                    continue;
+                }
+                Err(RecvTimeoutError::Timeout) => progress(&read(&meters, start)),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if let Some(stalled) = watch.check(&meters) {
+                cause.lock().get_or_insert(stalled);
+                control.sound_alarm();
+                wait_for_others(&ended, running - 1);
+                break;
+            }
         }
         let report = read(&meters, start);
         progress(&report);
@@ -157,27 +184,69 @@ impl<Summary> Assembly<Summary> {
     }
 }
 
+/// Notices when nothing moves any more.
+struct Watch {
+    limit: Option<Duration>,
+    activity: u64,
+    since: Instant,
+}
+
+impl Watch {
+    fn new(limit: Option<Duration>) -> Self {
+        Self { limit, activity: 0, since: Instant::now() }
+    }
+
+    fn interval(&self) -> Duration {
+        self.limit.map_or(PROGRESS_INTERVAL, |limit| limit.min(PROGRESS_INTERVAL))
+    }
+
+    /// The error, if no item has come or gone anywhere for too long.
+    fn check(&mut self, meters: &[Arc<Meter>]) -> Option<Error> {
+        let activity = meters.iter().fold(0, |sum: u64, meter| sum.wrapping_add(meter.activity()));
+        if activity != self.activity {
+            (self.activity, self.since) = (activity, Instant::now());
+            return None;
+        }
+        let limit = self.limit.filter(|&limit| self.since.elapsed() >= limit)?;
+        // The last of those that work: whatever comes before it is held up by full queues, or is a source that waits.
+        let stage = meters.iter().rfind(|meter| meter.is_working()).map_or("", |meter| meter.name.as_str());
+        Some(Error::Stalled { stage: stage.to_owned(), limit })
+    }
+}
+
 fn read(meters: &[Arc<Meter>], start: Instant) -> Report {
     Report { elapsed: start.elapsed(), stages: meters.iter().map(|meter| meter.read()).collect() }
 }
 
-/// Starts the workers; the receiver is disconnected when the last one has ended and dropped all that it held.
-fn spawn_all(workers: Vec<Worker>, control: &Control, cause: &Arc<Mutex<Option<Error>>>) -> Receiver<()> {
-    let (alive, ended) = bounded(0);
+/// Waits until `count` workers have ended, which those that wait on a queue do at once after the alarm.
+fn wait_for_others(ended: &Receiver<()>, count: usize) {
+    let deadline = Instant::now() + STALL_GRACE;
+    let _ = (0..count).try_for_each(|_| ended.recv_deadline(deadline));
+}
+
+/// Starts the workers, and says how many; each sends a message when it has ended and dropped all that it held.
+fn spawn_all(
+    workers: Vec<Worker>,
+    control: &Control,
+    cause: &Arc<Mutex<Option<Error>>>,
+) -> (Receiver<()>, usize) {
+    let (sender, ended) = unbounded();
+    let mut running = 0;
     for worker in workers {
-        let (alive, control, thread_cause) = (alive.clone(), control.clone(), Arc::clone(cause));
+        let (sender, control, thread_cause) = (sender.clone(), control.clone(), Arc::clone(cause));
         let thread = thread::Builder::new().name(worker.meter.name.clone());
         let spawned = thread.spawn(move || {
             worker.run(&control, &thread_cause);
-            drop(alive);
+            let _ = sender.send(());
         });
         if let Err(error) = spawned {
             cause.lock().get_or_insert(Error::Thread(error));
             break;
         }
+        running += 1;
     }
     if cause.lock().is_some() {
         control.sound_alarm();
     }
-    ended
+    (ended, running)
 }

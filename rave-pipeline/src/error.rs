@@ -2,6 +2,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rave_core::{BoxError, Code, CodedError};
 
@@ -22,6 +23,13 @@ pub enum Error {
         stage: String,
         /// The panic's message.
         message: String,
+    },
+    /// Nothing has moved in the chain for too long.
+    Stalled {
+        /// The stage that does not return.
+        stage: String,
+        /// For how long it was waited.
+        limit: Duration,
     },
     /// The run was abandoned through its [`Control`](crate::Control).
     Abandoned,
@@ -103,6 +111,9 @@ impl fmt::Display for Error {
                     "{stage}: panicked: {message}; this is a bug, please report it with the command line"
                 )
             }
+            Self::Stalled { stage, limit } => {
+                write!(f, "{stage}: stalled: nothing has moved for {:.1} s", limit.as_secs_f64())
+            }
             Self::Abandoned => f.write_str("abandoned on request"),
             Self::Thread(error) => write!(f, "a thread could not be started: {error}"),
             Self::Leaf(error) => error.fmt(f),
@@ -166,6 +177,7 @@ impl CodedError for Error {
             #[cfg(feature = "upscale")]
             Self::Mismatch { mismatch, .. } => mismatch.code(),
             Self::Panicked { .. } => Code::StagePanicked,
+            Self::Stalled { .. } => Code::StageStalled,
             Self::Abandoned => Code::Cancelled,
             Self::Thread(_) => Code::OutOfMemory,
         }

@@ -39,7 +39,7 @@ mod worker;
 pub use chain::{Assembly, Chain};
 pub use control::Control;
 pub use error::Error;
-pub use meter::{Report, StageReport};
+pub use meter::{QueueReport, Report, StageReport};
 #[cfg(feature = "upscale")]
 pub use upscale::{
     CheckReport, Existing, Mismatch, Progress, Queues, UpscaleJob, UpscaleOptions, UpscalePlan, UpscaleReport,

@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Counts one worker's items and times; written by its thread, read by anyone.
@@ -10,6 +10,17 @@ pub(crate) struct Meter {
     busy_nanos: AtomicU64,
     waiting_for_input_nanos: AtomicU64,
     waiting_for_output_nanos: AtomicU64,
+    /// Whether the stage's own code runs, the wait for its output left out.
+    is_working: AtomicBool,
+    queue: QueueMeter,
+}
+
+/// What the worker finds in the queue before it, each time that it looks.
+#[derive(Debug, Default)]
+struct QueueMeter {
+    capacity: AtomicU64,
+    looks: AtomicU64,
+    sum: AtomicU64,
 }
 
 impl Meter {
@@ -21,6 +32,8 @@ impl Meter {
             busy_nanos: AtomicU64::new(0),
             waiting_for_input_nanos: AtomicU64::new(0),
             waiting_for_output_nanos: AtomicU64::new(0),
+            is_working: AtomicBool::new(false),
+            queue: QueueMeter::default(),
         }
     }
 
@@ -28,7 +41,9 @@ impl Meter {
     pub(crate) fn busy<R>(&self, work: impl FnOnce() -> R) -> R {
         let waited_before = self.waiting_for_output_nanos.load(Ordering::Relaxed);
         let start = Instant::now();
+        self.is_working.store(true, Ordering::Relaxed);
         let result = work();
+        self.is_working.store(false, Ordering::Relaxed);
         let waited = self.waiting_for_output_nanos.load(Ordering::Relaxed) - waited_before;
         self.busy_nanos.fetch_add(nanos(start).saturating_sub(waited), Ordering::Relaxed);
         result
@@ -39,7 +54,27 @@ impl Meter {
     }
 
     pub(crate) fn waiting_for_output<R>(&self, wait: impl FnOnce() -> R) -> R {
-        timed(&self.waiting_for_output_nanos, wait)
+        self.is_working.store(false, Ordering::Relaxed);
+        let result = timed(&self.waiting_for_output_nanos, wait);
+        self.is_working.store(true, Ordering::Relaxed);
+        result
+    }
+
+    /// Notes how many of `capacity` items the queue before the worker holds.
+    pub(crate) fn note_queue(&self, held: usize, capacity: usize) {
+        self.queue.capacity.store(capacity as u64, Ordering::Relaxed);
+        self.queue.looks.fetch_add(1, Ordering::Relaxed);
+        self.queue.sum.fetch_add(held as u64, Ordering::Relaxed);
+    }
+
+    /// Whether the stage's own code runs at this moment.
+    pub(crate) fn is_working(&self) -> bool {
+        self.is_working.load(Ordering::Relaxed)
+    }
+
+    /// Grows with every item that comes or goes.
+    pub(crate) fn activity(&self) -> u64 {
+        self.items_in.load(Ordering::Relaxed).wrapping_add(self.items_out.load(Ordering::Relaxed))
     }
 
     pub(crate) fn read(&self) -> StageReport {
@@ -51,7 +86,16 @@ impl Meter {
             busy: time(&self.busy_nanos),
             waiting_for_input: time(&self.waiting_for_input_nanos),
             waiting_for_output: time(&self.waiting_for_output_nanos),
+            queue: self.queue.read(),
         }
+    }
+}
+
+impl QueueMeter {
+    fn read(&self) -> QueueReport {
+        let [capacity, looks, sum] =
+            [&self.capacity, &self.looks, &self.sum].map(|count| count.load(Ordering::Relaxed));
+        QueueReport { capacity, mean_depth: sum as f64 / looks.max(1) as f64 }
     }
 }
 
@@ -66,8 +110,17 @@ fn nanos(start: Instant) -> u64 {
     u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// The queue before a stage: a full one says that the stage is slow, an empty one that what comes before it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct QueueReport {
+    /// Items that it holds at most; 0 for a source, which has none.
+    pub capacity: u64,
+    /// Items that the stage found in it on the average.
+    pub mean_depth: f64,
+}
+
 /// What one stage did and what it waited for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StageReport {
     /// The name given when the chain was built.
     pub name: String,
@@ -81,10 +134,12 @@ pub struct StageReport {
     pub waiting_for_input: Duration,
     /// Time spent waiting for room in the queue behind.
     pub waiting_for_output: Duration,
+    /// The queue before it.
+    pub queue: QueueReport,
 }
 
 /// A chain's state at one moment, or at its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     /// Since the chain was started.
     pub elapsed: Duration,

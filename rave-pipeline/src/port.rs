@@ -47,6 +47,7 @@ impl<T> Input<T> {
         if self.control.is_stopping() {
             return Received::Dead;
         }
+        self.meter.note_queue(self.queue.len(), self.queue.capacity().unwrap_or_default());
         let message = match self.queue.try_recv() {
             Ok(message) => Some(message),
             Err(TryRecvError::Disconnected) => None,

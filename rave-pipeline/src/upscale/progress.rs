@@ -77,6 +77,7 @@ mod tests {
             busy: Duration::ZERO,
             waiting_for_input: Duration::ZERO,
             waiting_for_output: Duration::ZERO,
+            queue: crate::QueueReport::default(),
         };
         Report { elapsed: Duration::from_secs(seconds), stages: vec![sink] }
     }
