@@ -65,6 +65,7 @@ codes! {
     DecoderMissing = 310, "decoder-missing", "No decoder for the stream's codec.";
     DecodeFailed = 311, "decode-failed", "The decoder failed on the stream.";
     DemuxFailed = 312, "demux-failed", "Reading packets from the input failed.";
+    DecoderUnsupported = 313, "decoder-unsupported", "The GPU's decoder does not take the stream's codec, pixel format or size.";
     EncoderMissing = 320, "encoder-missing", "The wanted encoder is not available.";
     EncoderOptions = 321, "encoder-options", "The encoder does not accept an option or the combination of options.";
     EncodeFailed = 322, "encode-failed", "The encoder failed on a frame.";
