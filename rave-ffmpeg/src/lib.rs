@@ -28,6 +28,7 @@
 //! them; call `av_log_set_level` afterwards to see them. Its words are kept in this crate's errors.
 
 mod clock;
+mod coded;
 mod container;
 mod convert;
 mod copy;
@@ -47,11 +48,14 @@ mod media;
 mod mux_setup;
 mod muxer;
 mod options;
+mod payload;
 mod plan;
 mod stream;
+mod survey;
 mod sys;
 mod timestamps;
 
+pub use coded::{CodedPicture, TrialDecoding, trial_decode};
 pub use container::Container;
 pub use decoder::{DecodeReport, DecodeReportHandle, SoftwareDecoder};
 pub use demuxer::{Demuxer, probe};
@@ -65,5 +69,6 @@ pub use options::{
     Quality, RawVideo, Selection, UnknownCodec, VideoCodec,
 };
 pub use stream::VideoStream;
+pub use survey::{Checksum, PacketRecord, StreamSurvey, Survey};
 pub use sys::AvError;
 pub use timestamps::read_video_timestamps;

@@ -1,5 +1,6 @@
 use std::marker::PhantomData;
 use std::ptr::NonNull;
+use std::slice;
 
 use rave_core::{ColorSpec, Rational};
 
@@ -42,7 +43,7 @@ pub(crate) struct ParametersRef<'a> {
     owner: PhantomData<&'a ffi::AVCodecParameters>,
 }
 
-impl ParametersRef<'_> {
+impl<'a> ParametersRef<'a> {
     /// # Safety
     /// `raw` is valid and unchanged for the lifetime.
     pub(super) const unsafe fn new(raw: NonNull<ffi::AVCodecParameters>) -> Self {
@@ -81,6 +82,20 @@ impl ParametersRef<'_> {
         unsafe {
             let raw = self.as_ptr();
             text(ffi::avcodec_profile_name((*raw).codec_id, (*raw).profile))
+        }
+    }
+
+    /// The decoder's configuration, or an attachment's contents.
+    pub(crate) fn extradata(self) -> &'a [u8] {
+        // SAFETY: as above; `extradata` holds `extradata_size` bytes that belong to the parameters.
+        unsafe {
+            let raw = self.as_ptr();
+            match usize::try_from((*raw).extradata_size) {
+                Ok(size) if size > 0 && !(*raw).extradata.is_null() => {
+                    slice::from_raw_parts((*raw).extradata, size)
+                }
+                _ => &[],
+            }
         }
     }
 
