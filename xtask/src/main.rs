@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod bundle;
 mod ci;
 mod failure;
 mod fixtures;
@@ -81,6 +82,20 @@ const TASKS: &[Task] = &[
         summary: "measure against a peer in the same run; JSON goes to target/bench",
         details: bench::DETAILS,
         action: bench::task,
+    },
+    Task {
+        name: "bundle",
+        usage: "bundle [--only TEXT]",
+        summary: "a folder with program, GPU tests and libraries, for a machine without FFmpeg",
+        details: bundle::BUNDLE_DETAILS,
+        action: bundle::task,
+    },
+    Task {
+        name: "dist",
+        usage: "dist",
+        summary: "a folder with the program and all that it needs, for users",
+        details: bundle::DIST_DETAILS,
+        action: bundle::dist_task,
     },
     Task {
         name: "tidy",

@@ -9,6 +9,8 @@ use crate::failure::Failure;
 use crate::workspace::Workspace;
 
 pub use onnxruntime::VERSION as ONNXRUNTIME_VERSION;
+pub use onnxruntime::library_below as onnxruntime_library;
+pub use onnxruntime::unpack_notices as onnxruntime_notices;
 pub use packages::ensure_with_pip as ensure_pip;
 
 /// `setup`.

@@ -46,14 +46,25 @@ pub fn download(target: &Path) -> Result<(), Failure> {
     let file = download_wheel(wheel, &partial.0)?;
     check(&file, wheel.sha256)?;
     let unpacked = partial.0.join("library");
-    unpack(&file, &unpacked)?;
+    unpack(&file, &format!("capi/{}", library_name()), &unpacked)?;
     // A rename within one folder is all or nothing: an interrupted setup never leaves half a library under this name.
     fs::rename(&unpacked, &library).on("create", &library)
 }
 
+/// Writes the library's licence, and those of what is built into it, to `folder`; downloads the wheel.
+pub fn unpack_notices(target: &Path, folder: &Path) -> Result<(), Failure> {
+    let wheel = wheel_for(env::consts::OS, env::consts::ARCH).ok_or_else(no_wheel)?;
+    let partial = Partial::new(&target.join(FOLDER))?;
+    let file = download_wheel(wheel, &partial.0)?;
+    check(&file, wheel.sha256)?;
+    NOTICES.iter().try_for_each(|name| unpack(&file, name, &folder.join(name)))
+}
+
+const NOTICES: &[&str] = &["LICENSE", "ThirdPartyNotices.txt"];
 const FOLDER: &str = "onnxruntime";
 
-fn library_below(target: &Path) -> PathBuf {
+/// Where the library lies, once it is there.
+pub fn library_below(target: &Path) -> PathBuf {
     target.join(FOLDER).join(library_name())
 }
 
@@ -129,15 +140,14 @@ fn sha256(file: &Path) -> Result<String, Failure> {
     Ok(line.trim_start_matches('\\').split_whitespace().next().unwrap_or_default().to_string())
 }
 
-/// Writes the library that lies in the wheel, which is a zip file, to `library`.
-fn unpack(wheel: &Path, library: &Path) -> Result<(), Failure> {
+/// Writes a file of the package in the wheel, which is a zip file, to `to`.
+fn unpack(wheel: &Path, member: &str, to: &Path) -> Result<(), Failure> {
     const SCRIPT: &str = "import shutil, sys, zipfile\n\
         with zipfile.ZipFile(sys.argv[1]) as wheel:\n    \
             with wheel.open(sys.argv[2]) as source, open(sys.argv[3], 'wb') as target:\n        \
                 shutil.copyfileobj(source, target)\n";
-    let member = format!("onnxruntime/capi/{}", library_name());
-    process::output(Command::new("python3").args(["-c", SCRIPT]).arg(wheel).arg(member).arg(library))
-        .map(drop)
+    let member = format!("onnxruntime/{member}");
+    process::output(Command::new("python3").args(["-c", SCRIPT]).arg(wheel).arg(member).arg(to)).map(drop)
 }
 
 #[cfg(test)]
@@ -172,9 +182,10 @@ mod tests {
         let script =
             "import sys, zipfile; zipfile.ZipFile(sys.argv[1], 'w').writestr(sys.argv[2], 'library')";
         process::output(Command::new("python3").args(["-c", script]).arg(&wheel).arg(member)).unwrap();
-        unpack(&wheel, &library).unwrap();
+        let member = format!("capi/{}", library_name());
+        unpack(&wheel, &member, &library).unwrap();
         assert_eq!(fs::read_to_string(&library).unwrap(), "library");
-        assert!(unpack(&library, &folder.join("other")).is_err(), "not a zip file");
+        assert!(unpack(&library, &member, &folder.join("other")).is_err(), "not a zip file");
         fs::remove_dir_all(folder).unwrap();
     }
 
