@@ -15,11 +15,11 @@ pub struct PoolHealth {
     pub overflowed: u64,
     /// Idle buffers that were freed to make room for another size.
     pub evicted: u64,
-    /// Memory that is allocated, in use or idle, in bytes.
+    /// Memory that is allocated, in use or idle, or reserved for others, in bytes.
     pub allocated_bytes: usize,
     /// The most that was ever allocated, in bytes.
     pub peak_bytes: usize,
-    /// Memory that is in use, in bytes.
+    /// Memory that is in use or reserved for others, in bytes.
     pub used_bytes: usize,
     /// What `allocated_bytes` may not exceed, in MiB.
     pub limit_mib: Option<u64>,

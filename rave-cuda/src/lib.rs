@@ -60,7 +60,7 @@ pub use device::{Device, DeviceInfo};
 pub use digest::{DigestTaker, PendingDigest};
 pub use error::Error;
 pub use layout::device_layout;
-pub use pool::{Pool, PoolOptions};
+pub use pool::{Pool, PoolOptions, Reservation};
 pub use resize::CudaResize;
 pub use statistics::{PendingStatistics, PlaneStatistics, Statistics};
 pub use stream::Stream;

@@ -85,6 +85,17 @@ impl Pool {
         Ok(Frame::new(self.take(layout.size_bytes())?, layout, color, info)?)
     }
 
+    /// Counts memory that somebody else has on the same GPU, such as an inference library, against the limit for as long as
+    /// the guard lives.
+    ///
+    /// # Errors
+    /// [`Error::VramLimit`] if the limit leaves no room, after idle buffers were freed.
+    pub fn reserve(&self, len_bytes: usize) -> Result<Reservation, Error> {
+        self.home.reserve(len_bytes)?;
+        self.home.account.lend(len_bytes);
+        Ok(Reservation { len_bytes, home: Arc::clone(&self.home) })
+    }
+
     /// What it has done and what it holds.
     pub fn health(&self) -> PoolHealth {
         self.home.account.health()
@@ -98,13 +109,45 @@ impl fmt::Debug for Pool {
     }
 }
 
+/// Memory that is not the pool's but counts against its limit. See [`Pool::reserve`].
+#[must_use = "dropped, it reserves nothing"]
+pub struct Reservation {
+    len_bytes: usize,
+    home: Arc<Home>,
+}
+
+impl Reservation {
+    /// How much it is.
+    pub const fn len_bytes(&self) -> usize {
+        self.len_bytes
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.home.account.take_back(self.len_bytes);
+        self.home.account.release(self.len_bytes);
+    }
+}
+
+impl fmt::Debug for Reservation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Reservation({} bytes)", self.len_bytes)
+    }
+}
+
 impl Home {
-    fn allocate(&self, bucket: usize) -> Result<Allocation, Error> {
-        while !self.account.reserve(bucket) {
+    fn reserve(&self, len_bytes: usize) -> Result<(), Error> {
+        while !self.account.reserve(len_bytes) {
             if !self.evict() {
-                return Err(self.over_limit(bucket));
+                return Err(self.over_limit(len_bytes));
             }
         }
+        Ok(())
+    }
+
+    fn allocate(&self, bucket: usize) -> Result<Allocation, Error> {
+        self.reserve(bucket)?;
         match self.allocate_reserved(bucket) {
             Ok(allocation) => {
                 count(&self.account.misses);

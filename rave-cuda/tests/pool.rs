@@ -142,3 +142,19 @@ fn a_stage_refuses_a_frame_of_another_size() {
     let other = to_device(&pool, &stream, &other);
     assert!(download.process(other, &mut |_| ()).is_err());
 }
+
+#[test]
+fn memory_of_others_counts_against_the_limit() {
+    let Some(device) = device() else { return };
+    let pool = Pool::new(&device, PoolOptions { limit_mib: Some(8) });
+    drop(pool.take(4 << 20).unwrap());
+    let reserved = pool.reserve(6 << 20).unwrap();
+    assert_eq!(
+        (reserved.len_bytes(), pool.health().allocated_bytes),
+        (6 << 20, 6 << 20),
+        "the idle one is freed"
+    );
+    assert!(matches!(pool.take(4 << 20), Err(Error::VramLimit { .. })));
+    drop(reserved);
+    assert!(pool.take(4 << 20).is_ok());
+}
