@@ -23,6 +23,10 @@ pub struct PoolHealth {
     pub used_bytes: usize,
     /// What `allocated_bytes` may not exceed, in MiB.
     pub limit_mib: Option<u64>,
+    /// What crossed the bus towards the GPU for frames and tables of this pool, in bytes.
+    pub uploaded_bytes: u64,
+    /// What crossed the bus from the GPU for frames and results of this pool, in bytes.
+    pub downloaded_bytes: u64,
 }
 
 impl PoolHealth {
@@ -43,6 +47,8 @@ pub(crate) struct Account {
     pub(crate) recycled: AtomicU64,
     pub(crate) overflowed: AtomicU64,
     pub(crate) evicted: AtomicU64,
+    pub(crate) uploaded_bytes: AtomicU64,
+    pub(crate) downloaded_bytes: AtomicU64,
     allocated_bytes: AtomicUsize,
     peak_bytes: AtomicUsize,
     used_bytes: AtomicUsize,
@@ -89,6 +95,8 @@ impl Account {
             peak_bytes: self.peak_bytes.load(Relaxed),
             used_bytes: self.used_bytes.load(Relaxed),
             limit_mib: self.limit_mib,
+            uploaded_bytes: self.uploaded_bytes.load(Relaxed),
+            downloaded_bytes: self.downloaded_bytes.load(Relaxed),
         }
     }
 }

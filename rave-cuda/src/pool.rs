@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use cudarc::driver::sys::CUresult;
 use cudarc::driver::{DriverError, result};
@@ -94,6 +95,22 @@ impl Pool {
         self.home.reserve(len_bytes)?;
         self.home.account.lend(len_bytes);
         Ok(Reservation { len_bytes, home: Arc::clone(&self.home) })
+    }
+
+    /// Counts bytes that crossed the bus towards the GPU.
+    pub(crate) fn count_upload(&self, bytes: usize) {
+        self.home.account.uploaded_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Counts bytes that crossed the bus from the GPU.
+    pub(crate) fn count_download(&self, bytes: usize) {
+        self.home.account.downloaded_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Lets the bucket of buffers of `len_bytes` keep at least `count` idle ones, instead of 32: for a stage that gives many
+    /// back at once and wants them again.
+    pub fn keep_idle(&self, len_bytes: usize, count: usize) {
+        self.home.shelves.lock().keep(bucket_bytes(len_bytes), count);
     }
 
     /// What it has done and what it holds.

@@ -44,6 +44,7 @@ impl Shelf {
             // SAFETY: the caller's promise; the memory is not read before its event.
             unsafe { result::memcpy_dtoh_async(&mut bytes[..len_bytes], source.address(), stream.as_raw()) }
                 .during("copy results from the GPU")?;
+            self.pool.count_download(len_bytes);
         }
         Ok(Pending { memory: Some(memory), idle: Arc::clone(&self.idle) })
     }

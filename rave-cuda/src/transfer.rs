@@ -94,6 +94,7 @@ impl Upload {
         let bytes = staging.memory.as_mut_slice().during("wait for an upload")?;
         copy_rows(frame.buffer().as_bytes(), frame.layout(), bytes, &self.layout);
         staging.upload(&self.stream, &mut target)?;
+        self.pool.count_upload(self.layout.size_bytes());
         Ok(target)
     }
 }
@@ -119,6 +120,7 @@ impl Stage for Upload {
 pub struct Download {
     info: VideoInfo,
     layout: Layout,
+    device_pool: Pool,
     stream: Stream,
     idle: VecDeque<Staging>,
     pending: VecDeque<Pending>,
@@ -145,6 +147,7 @@ impl Download {
         Ok(Self {
             info: *input,
             layout: Layout::packed(format, width, height)?,
+            device_pool: pool.clone(),
             stream: pool.device().new_stream()?,
             idle: Staging::ring(pool.device().context(), staged, PLAIN)?,
             pending: VecDeque::new(),
@@ -162,6 +165,7 @@ impl Download {
             staging = Staging::new(self.stream.cudarc().context(), needed, PLAIN)?;
         }
         staging.download(&self.stream, frame)?;
+        self.device_pool.count_download(needed);
         let (layout, color, info) = (*frame.layout(), frame.color(), frame.info());
         self.pending.push_back(Pending { staging, layout, color, info });
         Ok(ready)
@@ -204,6 +208,7 @@ pub(crate) fn upload_bytes(pool: &Pool, stream: &Stream, bytes: &[u8]) -> Result
     // SAFETY: the buffer is as long as the bytes, which are borrowed until the stream has run dry.
     unsafe { result::memcpy_htod_async(access.address(), bytes, stream.as_raw()) }
         .during("copy a table to the GPU")?;
+    pool.count_upload(bytes.len());
     drop(access);
     stream.synchronize()?;
     Ok(buffer)
