@@ -43,6 +43,8 @@ codes! {
     NvdecMissing = 108, "nvdec-missing", "The NVIDIA driver's library for decoding cannot be loaded.";
     NvencMissing = 109, "nvenc-missing", "The NVIDIA driver's library for encoding cannot be loaded or used.";
     CodecDriverTooOld = 110, "codec-driver-too-old", "The NVIDIA driver is older than the codec interfaces need.";
+    NvencAbsent = 111, "nvenc-absent", "The GPU has no NVENC, the hardware that encodes.";
+    NvencSessions = 112, "nvenc-sessions", "The NVIDIA driver opens no further encoding session.";
 
     RuntimeMissing = 201, "onnx-runtime-missing", "The ONNX Runtime library was not found or could not be loaded.";
     RuntimeVersion = 202, "onnx-runtime-version", "The ONNX Runtime library has a version that cannot be used.";
