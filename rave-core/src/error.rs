@@ -82,6 +82,8 @@ codes! {
     StageFailed = 402, "stage-failed", "A custom stage failed.";
     Cancelled = 403, "cancelled", "The job was abandoned on request.";
     OptionInvalid = 404, "option-invalid", "An option of the job is out of its range or contradicts another.";
+    VmafMissing = 405, "vmaf-missing", "The libvmaf library cannot be loaded or used.";
+    NotComparable = 406, "not-comparable", "The two videos cannot be compared as asked.";
 
     SizeInvalid = 501, "size-invalid", "A frame size is zero or larger than what can be handled.";
     LayoutInvalid = 502, "layout-invalid", "Planes, strides and buffer do not fit together.";
@@ -95,6 +97,8 @@ codes! {
     GeometryMismatch = 604, "geometry-mismatch", "The output's size or display aspect ratio is not the expected one.";
     ColorMismatch = 605, "color-mismatch", "The output's colour tags are not the expected ones.";
     OutputUnreadable = 606, "output-unreadable", "The written output cannot be read back.";
+    MetadataMismatch = 607, "metadata-mismatch", "Chapters, metadata, roles or languages of the output are not those of the source.";
+    OutputDamaged = 608, "output-damaged", "Something in the output cannot be decoded.";
     InvariantBroken = 609, "invariant-broken", "A fact that the program relies on does not hold: a bug in RAVE.";
 
     MemoryEstimate = 701, "memory-estimate", "The job would need more memory than there is.";
