@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 /// Sizes below this are powers of two, above multiples of it, in bytes.
 const LARGE: usize = 2 << 20;
 const SMALLEST: usize = 4096;
-/// Idle buffers that a bucket keeps.
+/// Idle buffers that a bucket keeps, unless more were asked for.
 pub(crate) const MAX_IDLE: usize = 32;
 
 /// The size that is allocated for a buffer of `len_bytes`: few sizes, so that buffers are used again.
@@ -19,11 +19,13 @@ pub(crate) const fn bucket_bytes(len_bytes: usize) -> usize {
 #[derive(Debug)]
 pub(crate) struct Shelves<T> {
     idle: BTreeMap<usize, Vec<T>>,
+    /// Buckets that keep more than [`MAX_IDLE`], and how many.
+    most: BTreeMap<usize, usize>,
 }
 
 impl<T> Default for Shelves<T> {
     fn default() -> Self {
-        Self { idle: BTreeMap::new() }
+        Self { idle: BTreeMap::new(), most: BTreeMap::new() }
     }
 }
 
@@ -34,12 +36,19 @@ impl<T> Shelves<T> {
 
     /// Gives the buffer back if its bucket is full.
     pub(crate) fn put(&mut self, bucket_bytes: usize, buffer: T) -> Option<T> {
+        let most = self.most.get(&bucket_bytes).copied().unwrap_or(MAX_IDLE);
         let shelf = self.idle.entry(bucket_bytes).or_default();
-        if shelf.len() == MAX_IDLE {
+        if shelf.len() >= most {
             return Some(buffer);
         }
         shelf.push(buffer);
         None
+    }
+
+    /// Lets a bucket keep at least this many.
+    pub(crate) fn keep(&mut self, bucket_bytes: usize, count: usize) {
+        let most = self.most.entry(bucket_bytes).or_insert(MAX_IDLE);
+        *most = count.max(*most);
     }
 
     /// Removes an idle buffer to make room: the one that is idle longest among the largest.
@@ -101,6 +110,17 @@ mod tests {
         }
         assert_eq!(shelves.put(4096, 99), Some(99));
         assert_eq!(shelves.put(8192, 100), None);
+    }
+
+    #[test]
+    fn a_bucket_keeps_as_many_as_were_asked_for_and_never_fewer() {
+        let mut shelves = Shelves::default();
+        shelves.keep(4096, MAX_IDLE + 2);
+        shelves.keep(4096, 1);
+        for number in 0..MAX_IDLE + 2 {
+            assert_eq!(shelves.put(4096, number), None);
+        }
+        assert_eq!(shelves.put(4096, 99), Some(99));
     }
 
     #[test]
