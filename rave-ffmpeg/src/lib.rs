@@ -70,5 +70,5 @@ pub use options::{
 };
 pub use stream::VideoStream;
 pub use survey::{Checksum, PacketRecord, StreamSurvey, Survey};
-pub use sys::AvError;
+pub use sys::{AvError, BitstreamFilter};
 pub use timestamps::read_video_timestamps;

@@ -50,14 +50,26 @@
 //! - A function of a library is never called after the library was unloaded: the library is kept beside its functions.
 
 mod bitstream;
+mod capabilities;
 mod clock;
+mod codec;
+mod decoder;
 mod join;
 mod library;
+mod parser;
+mod replay;
 mod split;
 pub mod sys;
 
 pub use bitstream::{RandomAccess, StreamCodec};
+pub use capabilities::{Capabilities, CodedChroma, CodedFormat};
 pub use clock::{PacketTiming, ParserClock};
+pub use codec::Codec;
+pub use decoder::{
+    CodedVideo, Corruption, DecodeError, DecodeReport, DecodeReportHandle, DecodeSessions, DecoderOptions,
+    Deinterlace, NvDecoder, Refusal, SessionOptions,
+};
 pub use join::SegmentJoiner;
 pub use library::{Attempt, Interface, LibraryError, NvdecLibrary, NvencLibrary, NvencVersion};
+pub use replay::{Replay, Resume};
 pub use split::{GopSplitter, RoutedPacket, SplitError, SplitOptions};

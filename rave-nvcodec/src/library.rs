@@ -1,5 +1,6 @@
 use std::ffi::OsStr;
 use std::fmt;
+use std::sync::Arc;
 
 use libloading::Library;
 use rave_core::{Code, CodedError};
@@ -147,12 +148,12 @@ impl fmt::Display for NvencVersion {
     }
 }
 
-/// The driver's decoding library.
-#[derive(Debug)]
+/// The driver's decoding library. Clones are the same library, which is unloaded with the last of them.
+#[derive(Clone, Debug)]
 pub struct NvdecLibrary {
     functions: cuvid::Functions,
     // Holds what `functions` points into.
-    _library: Library,
+    _library: Arc<Library>,
 }
 
 impl NvdecLibrary {
@@ -180,10 +181,10 @@ impl NvdecLibrary {
         // SAFETY: the caller vouches for the signatures, and the library is kept beside the functions.
         let functions = unsafe { cuvid::Functions::load(&library) };
         let functions = functions.map_err(|error| symbol_error(interface, place, error))?;
-        Ok(Self { functions, _library: library })
+        Ok(Self { functions, _library: Arc::new(library) })
     }
 
-    /// The functions; a copy may not be called after this library was dropped.
+    /// The functions; a copy may not be called after this library and its clones were dropped.
     pub fn functions(&self) -> &cuvid::Functions {
         &self.functions
     }

@@ -3,6 +3,7 @@
 //! Only this module and its children touch raw pointers. Fields of C enum types are read and written as numbers: a
 //! library that is newer than its bindings may store a value that Rust's enum does not have.
 
+mod bitstream;
 mod codec;
 mod dictionary;
 mod encoder;
@@ -20,6 +21,7 @@ mod stream;
 
 pub(crate) use ffmpeg_next::ffi;
 
+pub use bitstream::BitstreamFilter;
 pub(crate) use codec::{DecoderContext, DecoderSettings, Received, codec_name};
 pub(crate) use dictionary::{Dictionary, DictionaryRef};
 pub(crate) use encoder::{Encoder, EncoderContext, EncoderSettings};
