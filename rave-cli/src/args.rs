@@ -2,7 +2,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use rave_ffmpeg::VideoCodec;
+use rave_ffmpeg::{StreamMap, VideoCodec};
 use rave_tensorrt::BuiltIn;
 
 /// Upscale video with a neural network.
@@ -78,6 +78,27 @@ pub struct UpscaleArgs {
     /// Upscale this stream instead of the best video stream
     #[arg(long, value_name = "INDEX", help_heading = "Streams")]
     pub stream: Option<usize>,
+    /// Take over only these streams, by FFmpeg's specifiers: 0:a, 0:s:1, -0:d, 0:a:m:language:eng; may be repeated
+    #[arg(long, value_name = "SPECIFIER", allow_hyphen_values = true, help_heading = "Streams")]
+    pub map: Vec<StreamMap>,
+    /// Leave out sound (also -an)
+    #[arg(long, help_heading = "Streams")]
+    pub no_audio: bool,
+    /// Leave out subtitles (also -sn)
+    #[arg(long, help_heading = "Streams")]
+    pub no_subtitles: bool,
+    /// Leave out data streams (also -dn)
+    #[arg(long, help_heading = "Streams")]
+    pub no_data: bool,
+    /// Leave out attachments, such as fonts
+    #[arg(long, help_heading = "Streams")]
+    pub no_attachments: bool,
+    /// Leave out chapters
+    #[arg(long, help_heading = "Streams")]
+    pub no_chapters: bool,
+    /// Leave out the tags of the file and of its streams
+    #[arg(long, help_heading = "Streams")]
+    pub no_metadata: bool,
     /// Leave out streams that the output's container cannot hold, instead of refusing the job
     #[arg(long, help_heading = "Streams")]
     pub drop_incompatible: bool,

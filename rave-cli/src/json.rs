@@ -114,16 +114,31 @@ fn stream_plan(plan: &StreamPlan) -> Value {
     let (outcome, output_index, reason) = match &plan.outcome {
         StreamOutcome::Encoded { output_index } => ("encoded", Some(output_index), None),
         StreamOutcome::Copied { output_index } => ("copied", Some(output_index), None),
+        StreamOutcome::Converted { output_index, reason, .. } => {
+            ("converted", Some(output_index), Some(reason))
+        }
         StreamOutcome::Dropped { reason } => ("dropped", None, Some(reason)),
     };
     json!({
         "source_index": plan.source_index,
         "kind": plan.kind.name(),
         "codec": plan.codec,
+        "language": plan.language,
         "outcome": outcome,
+        "output_codec": output_codec(plan),
         "output_index": output_index,
         "reason": reason,
+        "notes": plan.notes,
     })
+}
+
+/// `None` for the encoded stream, whose encoder is named elsewhere.
+fn output_codec(plan: &StreamPlan) -> Option<&str> {
+    match &plan.outcome {
+        StreamOutcome::Copied { .. } => plan.codec.as_deref(),
+        StreamOutcome::Converted { codec, .. } => Some(codec),
+        StreamOutcome::Encoded { .. } | StreamOutcome::Dropped { .. } => None,
+    }
 }
 
 pub fn media(media: &MediaInfo) -> Value {

@@ -31,7 +31,7 @@ use args::{Cli, Command};
 fn main() -> ExitCode {
     // SAFETY: the first statement of the program.
     unsafe { logging::quiet_encoders() };
-    let arguments = with_command(std::env::args_os().collect());
+    let arguments = with_long_flags(with_command(std::env::args_os().collect()));
     let is_json = arguments.iter().any(|argument| argument == "--json");
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
@@ -57,6 +57,18 @@ fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
         arguments.insert(1, "upscale".into());
     }
     arguments
+}
+
+/// FFmpeg's flags of more than one letter.
+const FFMPEG_FLAGS: [(&str, &str); 3] =
+    [("-an", "--no-audio"), ("-sn", "--no-subtitles"), ("-dn", "--no-data")];
+
+fn with_long_flags(arguments: Vec<OsString>) -> Vec<OsString> {
+    let long = |argument: OsString| {
+        let flag = FFMPEG_FLAGS.iter().find(|(short, _)| argument == *short);
+        flag.map_or(argument, |(_, long)| long.into())
+    };
+    arguments.into_iter().map(long).collect()
 }
 
 /// Help and version are no errors; they go to standard output.

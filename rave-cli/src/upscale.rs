@@ -3,14 +3,15 @@ use std::path::{Path, PathBuf};
 
 use rave_core::{BoxError, Rational};
 use rave_ffmpeg::{
-    Corruption, DemuxerOptions, EncoderOptions, Incompatible, Input, MuxerOptions, Quality, VideoCodec,
+    CopyOptions, Corruption, DemuxerOptions, EncoderOptions, Incompatible, Input, MuxerOptions, Quality,
+    Selection, StreamOutcome, StreamPlan, VideoCodec,
 };
 use rave_pipeline::{Error, Existing, Queues, UpscaleJob, UpscaleOptions, UpscalePlan, UpscaleReport};
 use rave_tensorrt::{BuiltIn, ModelSource, Runtime, Tile};
 
 use crate::args::{TileArg, UpscaleArgs};
 use crate::progress::{Display, clock};
-use crate::{json, logging, signals};
+use crate::{json, logging, signals, table};
 
 pub fn run(args: &UpscaleArgs) -> Result<u8, BoxError> {
     logging::start(args.reporting.quiet, args.reporting.verbose);
@@ -57,7 +58,7 @@ fn options(args: &UpscaleArgs) -> Result<UpscaleOptions, BoxError> {
         encoder: encoder(args),
         muxer: MuxerOptions {
             incompatible: if args.drop_incompatible { Incompatible::Drop } else { Incompatible::Refuse },
-            ..Default::default()
+            copy: copy(args),
         },
         existing: if args.overwrite { Existing::Replace } else { Existing::Keep },
         queues: Queues {
@@ -67,6 +68,20 @@ fn options(args: &UpscaleArgs) -> Result<UpscaleOptions, BoxError> {
             ..Default::default()
         },
     })
+}
+
+fn copy(args: &UpscaleArgs) -> CopyOptions {
+    let unless = |is_omitted| if is_omitted { Selection::Omit } else { Selection::Keep };
+    CopyOptions {
+        maps: args.map.clone(),
+        video: Selection::Keep,
+        audio: unless(args.no_audio),
+        subtitles: unless(args.no_subtitles),
+        data: unless(args.no_data),
+        attachments: unless(args.no_attachments),
+        chapters: unless(args.no_chapters),
+        metadata: unless(args.no_metadata),
+    }
 }
 
 /// A built-in model's name, unless there is a file of that name.
@@ -125,11 +140,31 @@ fn announce(plan: &UpscalePlan) {
     for notice in &plan.notices {
         say!("rave: note: {notice}");
     }
-    for stream in &plan.streams {
-        if let rave_ffmpeg::StreamOutcome::Dropped { reason } = &stream.outcome {
-            say!("rave: note: stream {} is left out: {reason}", stream.source_index);
+    if plan.streams.len() > 1 {
+        for line in table::aligned(&plan.streams.iter().map(stream_row).collect::<Vec<_>>()).lines() {
+            say!("rave: {line}");
         }
     }
+}
+
+/// What becomes of a stream, and why.
+fn stream_row(plan: &StreamPlan) -> Vec<String> {
+    let codec = plan.codec.as_deref().unwrap_or("-");
+    let (outcome, reason) = match &plan.outcome {
+        StreamOutcome::Encoded { .. } => ("upscaled".to_owned(), None),
+        StreamOutcome::Copied { .. } => ("copied".to_owned(), None),
+        StreamOutcome::Converted { codec, reason, .. } => (format!("converted to {codec}"), Some(reason)),
+        StreamOutcome::Dropped { reason } => ("left out".to_owned(), Some(reason)),
+    };
+    let why: Vec<&str> = reason.into_iter().chain(&plan.notes).map(String::as_str).collect();
+    vec![
+        format!("stream {}", plan.source_index),
+        plan.kind.name().to_owned(),
+        codec.to_owned(),
+        plan.language.clone().unwrap_or_else(|| "-".to_owned()),
+        outcome,
+        why.join("; "),
+    ]
 }
 
 fn conclude(args: &UpscaleArgs, report: &UpscaleReport) -> Result<(), BoxError> {

@@ -27,6 +27,7 @@
 //! FFmpeg's own messages are turned off for the whole process when the crate is first used, because FFmpeg would print
 //! them; call `av_log_set_level` afterwards to see them. Its words are kept in this crate's errors.
 
+mod capability;
 mod clock;
 mod coded;
 mod container;
@@ -50,9 +51,11 @@ mod muxer;
 mod options;
 mod payload;
 mod plan;
+mod selection;
 mod stream;
 mod survey;
 mod sys;
+mod tags;
 mod timestamps;
 
 pub use coded::{CodedPicture, TrialDecoding, trial_decode};
@@ -68,6 +71,7 @@ pub use options::{
     CopyOptions, Corruption, DecoderOptions, DemuxerOptions, EncoderOptions, Incompatible, MuxerOptions,
     Quality, RawVideo, Selection, UnknownCodec, VideoCodec,
 };
+pub use selection::{InvalidMap, StreamMap};
 pub use stream::VideoStream;
 pub use survey::{Checksum, PacketRecord, StreamSurvey, Survey};
 pub use sys::{AvError, BitstreamFilter};

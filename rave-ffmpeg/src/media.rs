@@ -137,3 +137,25 @@ pub struct Chapter {
     /// Its title.
     pub title: Option<String>,
 }
+
+/// A stream as tests describe it.
+#[cfg(test)]
+pub(crate) fn stream_for_tests(index: usize, kind: StreamKind, codec: Option<&str>) -> StreamInfo {
+    StreamInfo {
+        index,
+        kind,
+        codec: codec.map(str::to_owned),
+        profile: None,
+        time_base: TimeBase::new(1, 1000).expect("positive"),
+        start: None,
+        duration: None,
+        frame_count: None,
+        bit_rate: None,
+        language: None,
+        metadata: Vec::new(),
+        disposition: Vec::new(),
+        is_attached_picture: false,
+        video: None,
+        audio: (kind == StreamKind::Audio).then_some(AudioDescription { sample_rate: 48000, channels: 2 }),
+    }
+}

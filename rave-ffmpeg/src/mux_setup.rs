@@ -6,24 +6,32 @@ use crate::container::Family;
 use crate::copy::CopyReader;
 use crate::dry_run::CodecDelay;
 use crate::muxer::Track;
+use crate::plan::Facts;
 use crate::sys::{
-    AvError, Dictionary, DictionaryRef, InputContext, NewStream, OutputContext, SideData, StreamRef, ffi,
+    AvError, Dictionary, InputContext, MediaType, NewStream, OutputContext, SideData, StreamRef,
+    SubtitleConverter, ffi,
 };
+use crate::tags::{self, Place};
 use crate::{
-    Container, EncodedStream, Error, Incompatible, Input, MuxerOptions, Selection, StreamKind, StreamOutcome,
-    StreamPlan, VideoCodec, VideoStream, demuxer, describe, plan,
+    Container, EncodedStream, Error, Incompatible, Input, MuxerOptions, Selection, StreamInfo, StreamKind,
+    StreamOutcome, StreamPlan, VideoCodec, VideoStream, capability, demuxer, describe, plan, selection,
 };
 
 /// What is decided before anything is created.
 pub(crate) struct Setup {
     pub(crate) plan: Vec<StreamPlan>,
+    /// What of the whole file is lost.
+    pub(crate) notes: Vec<String>,
     /// The second reader of the source.
     pub(crate) reader: Option<InputContext>,
+    /// By index in the source.
+    converters: Vec<Option<SubtitleConverter>>,
 }
 
 /// What there is once the header is written.
 pub(crate) struct Written {
     pub(crate) plan: Vec<StreamPlan>,
+    pub(crate) notes: Vec<String>,
     pub(crate) video_index: usize,
     pub(crate) copies: Option<CopyReader>,
     pub(crate) tracks: Vec<Track>,
@@ -39,23 +47,49 @@ impl Setup {
         options: &MuxerOptions,
     ) -> Result<Self, Error> {
         let Some((input, stream)) = source else {
-            return Ok(Self { plan: Vec::new(), reader: None });
+            return Ok(Self { plan: Vec::new(), notes: Vec::new(), reader: None, converters: Vec::new() });
         };
         let reader = match input.is_seekable() {
             true => Some(demuxer::open(input, &stream.shared.options)?),
             false => None,
         };
-        let holds = |index: usize| {
-            let stream = reader.as_ref()?.stream(index)?;
-            container.format().holds(stream.parameters().codec_id())
-        };
         let streams = match &reader {
             Some(reader) => describe::media(reader).streams,
             None => stream.shared.streams.clone(),
         };
-        let plan = plan::plan(&streams, stream.index(), container, options, reader.is_some(), holds)?;
-        Ok(Self { plan, reader })
+        let chosen = selection::chosen(&options.copy.maps, &streams).map_err(|map| {
+            let reason = format!("{map} matches no stream");
+            Error::InputOption { option: "map", input: input.clone(), reason }
+        })?;
+        let (facts, converters) = match &reader {
+            Some(reader) => streams.iter().map(|stream| ask(stream, reader, container)).unzip(),
+            None => (Vec::new(), Vec::new()),
+        };
+        let facts = reader.is_some().then_some(facts.as_slice());
+        let plan = plan::plan(&streams, stream.index(), container, options, chosen.as_deref(), facts)?;
+        let notes = reader
+            .as_ref()
+            .map_or_else(Vec::new, |reader| tags::file_notes(reader, container, &options.copy));
+        Ok(Self { plan, notes, reader, converters })
     }
+}
+
+/// What FFmpeg's libraries say of a stream, and the converter for its text where one is needed.
+fn ask(
+    stream: &StreamInfo,
+    reader: &InputContext,
+    container: &Container,
+) -> (Facts, Option<SubtitleConverter>) {
+    let Some(source) = reader.stream(stream.index) else { return (Facts::default(), None) };
+    let holds = container.format().holds(source.parameters().codec_id());
+    let codec = stream.codec.as_deref().unwrap_or_default();
+    let target =
+        capability::text_codec(codec, container).filter(|_| !capability::can_hold(codec, container, holds));
+    // A converter that does not open is none: the stream is then one that the container cannot hold.
+    let converter = target.and_then(|target| {
+        SubtitleConverter::open(source.parameters(), source.time_base(), target).ok().flatten()
+    });
+    (Facts { holds, converts: converter.is_some() }, converter)
 }
 
 pub(crate) fn write_header(
@@ -66,7 +100,7 @@ pub(crate) fn write_header(
     video: &EncodedStream,
     options: &MuxerOptions,
 ) -> Result<Written, AvError> {
-    let Setup { plan, reader } = setup;
+    let Setup { plan, notes, reader, mut converters } = setup;
     let mut tracks = Vec::new();
     let mut video_index = 0;
     for entry in &plan {
@@ -80,6 +114,13 @@ pub(crate) fn write_header(
                 add_copy(output, container, source, options)?;
                 let delay = delays.get(entry.source_index).copied().unwrap_or_default();
                 tracks.push(Track { source_index: Some(entry.source_index), delay, ..Track::default() });
+            }
+            (StreamOutcome::Converted { .. }, Some(source)) => {
+                let converter = converters.get_mut(entry.source_index).and_then(Option::take);
+                let converter = converter.ok_or(AvError::INVALID_DATA)?;
+                add_converted(output, container, source, &converter, options)?;
+                let source_index = Some(entry.source_index);
+                tracks.push(Track { source_index, converter: Some(converter), ..Track::default() });
             }
             _ => {}
         }
@@ -100,7 +141,7 @@ pub(crate) fn write_header(
         let copied = copied(&plan, &reader, container);
         CopyReader::new(reader, &copied)
     });
-    Ok(Written { plan, video_index, copies, tracks, clock_shift_ticks })
+    Ok(Written { plan, notes, video_index, copies, tracks, clock_shift_ticks })
 }
 
 /// The copied streams whose packets are to be read, and whether each is dense. Attachments lie in the header.
@@ -116,7 +157,7 @@ fn copied(plan: &[StreamPlan], reader: &InputContext, container: &Container) -> 
         matches!(entry.kind, StreamKind::Video | StreamKind::Audio) && !is_cover
     };
     plan.iter()
-        .filter(|entry| matches!(entry.outcome, StreamOutcome::Copied { .. }) && !is_attachment(entry))
+        .filter(|entry| entry.outcome.is_taken_over() && !is_attachment(entry))
         .map(|entry| (entry.source_index, is_dense(entry)))
         .collect()
 }
@@ -140,7 +181,7 @@ pub(crate) fn encoded_stream<'a>(
         side_data.push((SideData::ContentLight.number(), describe::content_light_bytes(light)));
     }
     let metadata = match source.filter(|_| options.copy.metadata == Selection::Keep) {
-        Some(source) => filtered(source.metadata(), is_true_of_encoded)?,
+        Some(source) => tags::of_encoded(source, container)?,
         None => Dictionary::new(),
     };
     Ok(NewStream {
@@ -172,15 +213,12 @@ fn add_copy(
     let mut parameters = source.parameters().to_owned()?;
     let (codec_id, tag) = (source.parameters().codec_id(), source.parameters().codec_tag());
     let codec_tag = if container.format().has_tag(codec_id, tag) { tag } else { 0 };
-    let mut metadata = match options.copy.metadata {
-        Selection::Keep => filtered(source.metadata(), |_| true)?,
-        Selection::Omit => filtered(source.metadata(), |key| ATTACHMENT_KEYS.contains(&key))?,
-    };
+    let mut metadata = tags::of_copy(source, container, &options.copy)?;
     let is_cover = source.is_attached_picture() && container.family() == Family::Matroska;
     if is_cover {
         parameters.set_attachment(source.attached_picture())?;
     }
-    if is_cover || parameters.as_ref().media_type() == crate::sys::MediaType::Attachment {
+    if is_cover || parameters.as_ref().media_type() == MediaType::Attachment {
         name_attachment(&mut metadata, source)?;
     }
     output.add_stream(NewStream {
@@ -196,8 +234,26 @@ fn add_copy(
     Ok(())
 }
 
-/// What Matroska requires of an attachment.
-const ATTACHMENT_KEYS: [&[u8]; 2] = [b"filename", b"mimetype"];
+fn add_converted(
+    output: &mut OutputContext,
+    container: &Container,
+    source: StreamRef<'_>,
+    converter: &SubtitleConverter,
+    options: &MuxerOptions,
+) -> Result<(), AvError> {
+    let parameters = converter.parameters()?;
+    output.add_stream(NewStream {
+        parameters: parameters.as_ref(),
+        codec_tag: 0,
+        time_base: source.time_base(),
+        sample_aspect_ratio: None,
+        frame_rate: None,
+        disposition: source.disposition(),
+        metadata: tags::of_copy(source, container, &options.copy)?,
+        side_data: Vec::new(),
+    })?;
+    Ok(())
+}
 
 fn name_attachment(metadata: &mut Dictionary, source: StreamRef<'_>) -> Result<(), AvError> {
     let (suffix, mimetype) = match source.parameters().codec().as_deref() {
@@ -234,7 +290,7 @@ fn add_file_tags(
     options: &MuxerOptions,
 ) -> Result<(), AvError> {
     if options.copy.metadata == Selection::Keep {
-        output.add_metadata(filtered(reader.metadata(), |key| !CONTAINERS_OWN.contains(&key))?.as_ref())?;
+        output.add_metadata(tags::of_file(reader)?.as_ref())?;
     }
     if options.copy.chapters == Selection::Keep {
         for chapter in reader.chapters() {
@@ -243,24 +299,6 @@ fn add_file_tags(
         }
     }
     Ok(())
-}
-
-/// Keys that say something about the source's container alone.
-const CONTAINERS_OWN: [&[u8]; 4] = [b"major_brand", b"minor_version", b"compatible_brands", b"encoder"];
-
-/// Not the statistics that mkvmerge writes, nor what another encoder said of itself.
-fn is_true_of_encoded(key: &[u8]) -> bool {
-    const STALE: [&[u8]; 7] =
-        [b"BPS", b"DURATION", b"NUMBER_OF_FRAMES", b"NUMBER_OF_BYTES", b"_STATISTICS", b"encoder", b"rotate"];
-    !STALE.iter().any(|stale| key.starts_with(stale))
-}
-
-fn filtered(from: DictionaryRef<'_>, is_wanted: impl Fn(&[u8]) -> bool) -> Result<Dictionary, AvError> {
-    let mut to = Dictionary::new();
-    for (key, value) in from.iter().filter(|(key, _)| is_wanted(key.to_bytes())) {
-        to.set_bytes(key, value)?;
-    }
-    Ok(to)
 }
 
 /// The muxer's own options.
@@ -272,11 +310,11 @@ fn settings(
     let mut settings = Dictionary::new();
     match container.family() {
         Family::Mov => {
-            let has_cover = reader.is_some_and(|reader| reader.streams().any(StreamRef::is_attached_picture));
-            let has_other_keys = reader
-                .is_some_and(|reader| reader.metadata().iter().any(|(key, _)| !is_itunes(key.to_bytes())));
-            let flags =
-                if has_other_keys && !has_cover { "+faststart+use_metadata_tags" } else { "+faststart" };
+            let place = reader.map(|reader| tags::place(reader, container));
+            let flags = match place {
+                Some(Place::AppleKeys) => "+faststart+use_metadata_tags",
+                _ => "+faststart",
+            };
             settings.set("movflags", flags)?;
             // So that the start of each track is as exact as the video's times.
             settings.set("movie_timescale", &movie_timescale(video.time_base()).to_string())?;
@@ -299,46 +337,6 @@ fn movie_timescale(time_base: TimeBase) -> i32 {
         timescale *= 2;
     }
     timescale
-}
-
-/// Keys that MP4 stores in the places that players look in.
-fn is_itunes(key: &[u8]) -> bool {
-    const KEYS: [&[u8]; 33] = [
-        b"title",
-        b"artist",
-        b"album_artist",
-        b"composer",
-        b"album",
-        b"date",
-        b"encoder",
-        b"comment",
-        b"genre",
-        b"copyright",
-        b"grouping",
-        b"lyrics",
-        b"description",
-        b"synopsis",
-        b"show",
-        b"episode_id",
-        b"network",
-        b"keywords",
-        b"episode_sort",
-        b"season_number",
-        b"media_type",
-        b"hd_video",
-        b"gapless_playback",
-        b"compilation",
-        b"track",
-        b"disc",
-        b"tmpo",
-        b"creation_time",
-        b"major_brand",
-        b"minor_version",
-        b"compatible_brands",
-        b"timecode",
-        b"location",
-    ];
-    KEYS.contains(&key)
 }
 
 /// Refuses a container that would lose the shape of the pixels, unless such things are to be dropped.

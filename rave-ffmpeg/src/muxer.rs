@@ -7,7 +7,7 @@ use crate::copy::{CopyReader, Queued};
 use crate::dry_run::{self, CodecDelay};
 use crate::input::file_url;
 use crate::mux_setup::{self, Setup};
-use crate::sys::{AvError, AvPacket, OutputContext, ffi};
+use crate::sys::{AvError, AvPacket, OutputContext, SubtitleConverter, ffi};
 use crate::{Container, EncodedStream, Error, Input, MuxerOptions, StreamKind, VideoStream};
 
 /// What becomes of a stream of the source.
@@ -19,8 +19,12 @@ pub struct StreamPlan {
     pub kind: StreamKind,
     /// FFmpeg's name of the codec.
     pub codec: Option<String>,
+    /// Its language, as the source names it.
+    pub language: Option<String>,
     /// What becomes of it.
     pub outcome: StreamOutcome,
+    /// What is changed or lost although it is kept, a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// What becomes of a stream.
@@ -36,11 +40,27 @@ pub enum StreamOutcome {
         /// Index in the output.
         output_index: usize,
     },
+    /// It is text that is taken over in another codec, event by event, at the same times.
+    Converted {
+        /// Index in the output.
+        output_index: usize,
+        /// FFmpeg's name of the codec that it becomes.
+        codec: &'static str,
+        /// Why.
+        reason: String,
+    },
     /// It is left out.
     Dropped {
         /// Why.
         reason: String,
     },
+}
+
+impl StreamOutcome {
+    /// Whether its packets come from the source, as they are or converted.
+    pub(crate) const fn is_taken_over(&self) -> bool {
+        matches!(self, Self::Copied { .. } | Self::Converted { .. })
+    }
 }
 
 /// What was written.
@@ -50,7 +70,7 @@ pub struct MuxSummary {
     pub bytes: u64,
     /// Video packets written.
     pub video_packets: u64,
-    /// For each copied stream, its index in the source and the packets written.
+    /// For each copied or converted stream, its index in the source and the packets written.
     pub copied_packets: Vec<(usize, u64)>,
     /// Copied packets whose decoding time was moved, because it was not after the one before.
     pub moved_packets: u64,
@@ -71,6 +91,7 @@ pub struct Muxer {
     container: Container,
     output: OutputContext,
     plan: Vec<StreamPlan>,
+    notes: Vec<String>,
     video_index: usize,
     video_time_base: TimeBase,
     copies: Option<CopyReader>,
@@ -88,13 +109,14 @@ pub struct Muxer {
 }
 
 /// An output stream while it is written.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 pub(crate) struct Track {
     pub(crate) source_index: Option<usize>,
     pub(crate) packets: u64,
     pub(crate) last_dts: Option<i64>,
     /// What is added to its times besides the shift, in seconds: Matroska's codec delay.
     pub(crate) delay: CodecDelay,
+    pub(crate) converter: Option<SubtitleConverter>,
 }
 
 impl Muxer {
@@ -132,6 +154,7 @@ impl Muxer {
             container: *container,
             output,
             plan: written.plan,
+            notes: written.notes,
             video_index: written.video_index,
             video_time_base: video.time_base(),
             copies: written.copies,
@@ -149,6 +172,11 @@ impl Muxer {
     /// What becomes of each stream of the source, in the source's order. Empty without a source.
     pub fn plan(&self) -> &[StreamPlan] {
         &self.plan
+    }
+
+    /// What of the whole file the container has no place for, a sentence each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// Completes the file like [`finish`](Sink::finish), but ends the copied streams where the video ends: for a job
@@ -240,6 +268,15 @@ impl Muxer {
         if packet.dts().is_none() {
             let ticks = Some(queued.time.ticks());
             packet.set_times(packet.pts().or(ticks), ticks, packet.duration());
+        }
+        match self.tracks[track].converter.as_mut().map(|converter| converter.convert(&mut packet)) {
+            None | Some(Ok(true)) => {}
+            Some(Ok(false)) => return Ok(()),
+            Some(Err(AvError::NO_MEMORY)) => return Err(Error::OutOfMemory),
+            Some(Err(_)) => {
+                self.damaged_packets += 1;
+                return Ok(());
+            }
         }
         match self.write_packet(packet, track, queued.time_base) {
             // A damaged packet that the container's bitstream filter does not understand: the others are fine.

@@ -4,6 +4,8 @@ use std::str::FromStr;
 
 use rave_core::{PixelFormat, Rational};
 
+use crate::StreamMap;
+
 /// How an input is opened.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DemuxerOptions {
@@ -192,8 +194,10 @@ pub enum Selection {
 }
 
 /// What is taken over from the source besides the video that was worked on; everything by default.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CopyOptions {
+    /// Which streams are taken over, besides by their kind; all of them if empty.
+    pub maps: Vec<StreamMap>,
     /// Other video streams, and covers.
     pub video: Selection,
     /// Audio streams.
@@ -211,7 +215,7 @@ pub struct CopyOptions {
 }
 
 /// How a container is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MuxerOptions {
     /// What to do about a stream that the container cannot hold.
     pub incompatible: Incompatible,

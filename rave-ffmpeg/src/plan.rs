@@ -1,12 +1,23 @@
 //! What becomes of each stream of the source.
 
+use crate::capability::{can_hold, has_styles, text_codec};
 use crate::container::Family;
 use crate::{
     Container, CopyOptions, Error, Incompatible, MuxerOptions, Selection, StreamInfo, StreamKind,
     StreamOutcome, StreamPlan,
 };
 
-/// Decides on every stream.
+/// What FFmpeg's libraries say of a stream.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Facts {
+    /// Whether the muxer holds its codec; `None` if it does not know.
+    pub(crate) holds: Option<bool>,
+    /// Whether its text can be turned into the container's kind.
+    pub(crate) converts: bool,
+}
+
+/// Decides on every stream. `chosen` are those that the user's maps leave, `facts` are by index; `None` if the input
+/// can be read only once.
 ///
 /// # Errors
 /// [`Error::StreamIncompatible`] for the first stream that the container cannot hold, if such are to be refused.
@@ -15,22 +26,34 @@ pub(crate) fn plan(
     video: usize,
     container: &Container,
     options: &MuxerOptions,
-    is_readable_again: bool,
-    holds: impl Fn(usize) -> Option<bool>,
+    chosen: Option<&[usize]>,
+    facts: Option<&[Facts]>,
 ) -> Result<Vec<StreamPlan>, Error> {
     let mut next_output = 0;
     let mut planned = Vec::new();
     for stream in streams {
-        let decision = if stream.index == video {
-            Decision::Encode
-        } else if !is_readable_again {
-            Decision::Drop("the input can be read only once".to_owned())
-        } else {
-            decide(stream, container, &options.copy, holds(stream.index))
+        let facts = facts.map(|facts| facts.get(stream.index).copied().unwrap_or_default());
+        let decision = match facts {
+            _ if stream.index == video => Decision::Encode,
+            None => Decision::Drop("the input can be read only once".to_owned()),
+            Some(_) if chosen.is_some_and(|chosen| !chosen.contains(&stream.index)) => requested(),
+            Some(facts) => decide(stream, container, &options.copy, facts),
         };
         let outcome = settle(decision, stream, container, options.incompatible, &mut next_output)?;
+        let notes = match outcome {
+            StreamOutcome::Dropped { .. } => Vec::new(),
+            _ => crate::tags::stream_notes(stream, container, &options.copy),
+        };
         let codec = stream.codec.clone();
-        planned.push(StreamPlan { source_index: stream.index, kind: stream.kind, codec, outcome });
+        let language = stream.language.clone();
+        planned.push(StreamPlan {
+            source_index: stream.index,
+            kind: stream.kind,
+            codec,
+            language,
+            outcome,
+            notes,
+        });
     }
     Ok(planned)
 }
@@ -38,9 +61,15 @@ pub(crate) fn plan(
 enum Decision {
     Encode,
     Copy,
+    /// To subtitles of another codec, and why.
+    Convert(&'static str, String),
     Drop(String),
     /// The container cannot hold it.
     Incompatible(String),
+}
+
+fn requested() -> Decision {
+    Decision::Drop("left out on request".to_owned())
 }
 
 fn settle(
@@ -57,6 +86,9 @@ fn settle(
     match (decision, incompatible) {
         (Decision::Encode, _) => Ok(StreamOutcome::Encoded { output_index: output_index() }),
         (Decision::Copy, _) => Ok(StreamOutcome::Copied { output_index: output_index() }),
+        (Decision::Convert(codec, reason), _) => {
+            Ok(StreamOutcome::Converted { output_index: output_index(), codec, reason })
+        }
         (Decision::Drop(reason), _) | (Decision::Incompatible(reason), Incompatible::Drop) => {
             Ok(StreamOutcome::Dropped { reason })
         }
@@ -74,7 +106,7 @@ fn label(stream: &StreamInfo) -> String {
     format!("stream {} ({}, {codec}{language})", stream.index, stream.kind)
 }
 
-fn decide(stream: &StreamInfo, container: &Container, copy: &CopyOptions, holds: Option<bool>) -> Decision {
+fn decide(stream: &StreamInfo, container: &Container, copy: &CopyOptions, facts: Facts) -> Decision {
     let selection = match stream.kind {
         StreamKind::Video => copy.video,
         StreamKind::Audio => copy.audio,
@@ -83,36 +115,58 @@ fn decide(stream: &StreamInfo, container: &Container, copy: &CopyOptions, holds:
         StreamKind::Attachment => copy.attachments,
     };
     if selection == Selection::Omit {
-        return Decision::Drop("left out on request".to_owned());
+        return requested();
     }
     if matches!(container.family(), Family::Raw | Family::Ivf) {
         return Decision::Drop(format!("{container} holds one video stream and nothing else"));
     }
-    if let Some(reason) = unusable(stream) {
-        return Decision::Drop(reason.to_owned());
+    if let Some(reason) = unusable(stream, container) {
+        return Decision::Drop(reason);
     }
     match (stream.kind, container.family()) {
         (StreamKind::Attachment, Family::Matroska) if container.name() == "mkv" => Decision::Copy,
         (StreamKind::Attachment, _) => Decision::Incompatible(format!("{container} has no attachments")),
         (StreamKind::Video, family) if stream.is_attached_picture => cover(stream, container, family),
-        _ if can_hold(stream.codec.as_deref().unwrap_or_default(), container, holds) => Decision::Copy,
-        _ => Decision::Incompatible(format!("{container} has no place for this codec")),
+        _ => by_codec(stream.codec.as_deref().unwrap_or_default(), container, facts),
+    }
+}
+
+fn by_codec(codec: &str, container: &Container, facts: Facts) -> Decision {
+    if can_hold(codec, container, facts.holds) {
+        return Decision::Copy;
+    }
+    match text_codec(codec, container).filter(|_| facts.converts) {
+        Some(target) => {
+            let loss = if has_styles(codec) { "; styles and positions are simplified" } else { "" };
+            Decision::Convert(target, format!("{container} has no place for {codec}{loss}"))
+        }
+        None => Decision::Incompatible(format!("{container} has no place for this codec")),
     }
 }
 
 /// Why a stream cannot be copied into anything.
-fn unusable(stream: &StreamInfo) -> Option<&'static str> {
+fn unusable(stream: &StreamInfo, container: &Container) -> Option<String> {
     match (stream.kind, stream.codec.as_deref()) {
         (StreamKind::Attachment, _) => None,
-        (StreamKind::Unknown, _) | (_, None) => Some("FFmpeg does not know what it holds"),
-        (StreamKind::Data, Some("bin_data")) => Some("data of an unknown kind, or the chapters' own track"),
+        (StreamKind::Data, None) if timecode(stream).is_some() => Some(match container.family() {
+            Family::Mov => "the muxer writes it anew from the video's timecode".to_owned(),
+            _ => format!("{container} has no timecode tracks; the video's tag keeps its start"),
+        }),
+        (StreamKind::Unknown, _) | (_, None) => Some("FFmpeg does not know what it holds".to_owned()),
+        (StreamKind::Data, Some("bin_data")) => {
+            Some("data of an unknown kind, or the chapters' own track".to_owned())
+        }
         (StreamKind::Audio, _)
             if stream.audio.is_none_or(|audio| audio.channels == 0 || audio.sample_rate == 0) =>
         {
-            Some("it holds no sound that FFmpeg recognises")
+            Some("it holds no sound that FFmpeg recognises".to_owned())
         }
         _ => None,
     }
+}
+
+fn timecode(stream: &StreamInfo) -> Option<&str> {
+    stream.metadata.iter().find(|(key, _)| key == "timecode").map(|(_, value)| value.as_str())
 }
 
 fn cover(stream: &StreamInfo, container: &Container, family: Family) -> Decision {
@@ -124,81 +178,12 @@ fn cover(stream: &StreamInfo, container: &Container, family: Family) -> Decision
     }
 }
 
-/// What FFmpeg's query would allow in MP4 but players do not know, or FFmpeg cannot write.
-const NOT_IN_MP4: [&str; 8] =
-    ["vorbis", "ass", "ssa", "subrip", "webvtt", "dvd_subtitle", "text", "pcm_s16be"];
-
-/// What FFmpeg writes into MP4 but not into QuickTime's own kind of it.
-const NOT_IN_MOV: [&str; 6] = ["opus", "flac", "truehd", "vp8", "vp9", "av1"];
-
-const IN_WEBM: [&str; 6] = ["vp8", "vp9", "av1", "vorbis", "opus", "webvtt"];
-
-/// FFmpeg's query knows nothing of transport streams.
-const IN_TRANSPORT_STREAM: [&str; 23] = [
-    "h264",
-    "hevc",
-    "mpeg1video",
-    "mpeg2video",
-    "mpeg4",
-    "cavs",
-    "dirac",
-    "vc1",
-    "aac",
-    "aac_latm",
-    "ac3",
-    "eac3",
-    "dts",
-    "truehd",
-    "mp1",
-    "mp2",
-    "mp3",
-    "opus",
-    "s302m",
-    "dvb_subtitle",
-    "dvb_teletext",
-    "klv",
-    "timed_id3",
-];
-
-fn can_hold(codec: &str, container: &Container, holds: Option<bool>) -> bool {
-    match (container.name(), container.family()) {
-        ("webm", _) => IN_WEBM.contains(&codec),
-        (_, Family::TransportStream) => IN_TRANSPORT_STREAM.contains(&codec),
-        ("mov", _) if NOT_IN_MOV.contains(&codec) => false,
-        (_, Family::Mov) => holds == Some(true) && !NOT_IN_MP4.contains(&codec),
-        _ => holds == Some(true),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
-    use rave_core::TimeBase;
-
     use super::*;
-    use crate::AudioDescription;
-
-    fn stream(index: usize, kind: StreamKind, codec: Option<&str>) -> StreamInfo {
-        StreamInfo {
-            index,
-            kind,
-            codec: codec.map(str::to_owned),
-            profile: None,
-            time_base: TimeBase::new(1, 1000).unwrap(),
-            start: None,
-            duration: None,
-            frame_count: None,
-            bit_rate: None,
-            language: None,
-            metadata: Vec::new(),
-            disposition: Vec::new(),
-            is_attached_picture: false,
-            video: None,
-            audio: (kind == StreamKind::Audio)
-                .then_some(AudioDescription { sample_rate: 48000, channels: 2 }),
-        }
-    }
+    use crate::media::stream_for_tests as stream;
 
     fn outcome(
         path: &str,
@@ -208,7 +193,8 @@ mod tests {
     ) -> Result<StreamOutcome, Error> {
         let streams = [stream(0, StreamKind::Video, Some("h264")), stream(1, kind, codec)];
         let container = Container::from_path(Path::new(path)).unwrap();
-        let planned = plan(&streams, 0, &container, &MuxerOptions::default(), true, |_| Some(holds))?;
+        let facts = [Facts { holds: Some(holds), converts: true }; 2];
+        let planned = plan(&streams, 0, &container, &MuxerOptions::default(), None, Some(&facts))?;
         assert_eq!(planned[0].outcome, StreamOutcome::Encoded { output_index: 0 });
         Ok(planned[1].outcome.clone())
     }
@@ -222,11 +208,12 @@ mod tests {
             ("a.mp4", Audio, "opus", true, true),
             ("a.mov", Audio, "opus", true, false),
             ("a.mov", Audio, "pcm_s16le", true, true),
-            ("a.mp4", Subtitle, "subrip", true, false),
+            ("a.mp4", Subtitle, "dvd_subtitle", true, false),
             ("a.mp4", Subtitle, "mov_text", true, true),
             ("a.mp4", Attachment, "ttf", true, false),
             ("a.mkv", Attachment, "ttf", false, true),
-            ("a.mkv", Subtitle, "mov_text", false, false),
+            ("a.mkv", Subtitle, "hdmv_pgs_subtitle", true, true),
+            ("a.webm", Subtitle, "hdmv_pgs_subtitle", true, false),
             ("a.webm", Audio, "aac", true, false),
             ("a.webm", Audio, "opus", false, true),
             ("a.webm", Attachment, "ttf", true, false),
@@ -253,8 +240,42 @@ mod tests {
     }
 
     #[test]
+    fn text_is_converted_where_its_codec_has_no_place() {
+        for (path, codec, target) in [
+            ("a.mp4", "subrip", "mov_text"),
+            ("a.mp4", "ass", "mov_text"),
+            ("a.mov", "webvtt", "mov_text"),
+            ("a.mkv", "mov_text", "subrip"),
+            ("a.webm", "ass", "webvtt"),
+        ] {
+            let outcome = outcome(path, StreamKind::Subtitle, Some(codec), false).unwrap();
+            let StreamOutcome::Converted { codec: found, reason, .. } = outcome else {
+                panic!("{codec} in {path}: {outcome:?}");
+            };
+            assert_eq!(found, target);
+            assert_eq!(reason.contains("styles"), codec == "ass", "{reason}");
+        }
+    }
+
+    #[test]
     fn a_refusal_names_the_stream() {
-        let error = outcome("a.mp4", StreamKind::Subtitle, Some("ass"), false).unwrap_err();
+        let error = outcome("a.ts", StreamKind::Subtitle, Some("ass"), false).unwrap_err();
         assert!(error.to_string().contains("stream 1 (subtitle, ass)"), "{error}");
+    }
+
+    #[test]
+    fn what_the_maps_leave_out_is_dropped() {
+        let streams: Vec<_> = [StreamKind::Video, StreamKind::Audio, StreamKind::Audio]
+            .into_iter()
+            .enumerate()
+            .map(|(index, kind)| stream(index, kind, Some("aac")))
+            .collect();
+        let container = Container::from_path(Path::new("a.mkv")).unwrap();
+        let facts = [Facts { holds: Some(true), converts: false }; 3];
+        let planned =
+            plan(&streams, 0, &container, &MuxerOptions::default(), Some(&[2]), Some(&facts)).unwrap();
+        assert!(matches!(planned[0].outcome, StreamOutcome::Encoded { output_index: 0 }));
+        assert!(matches!(planned[1].outcome, StreamOutcome::Dropped { .. }));
+        assert!(matches!(planned[2].outcome, StreamOutcome::Copied { output_index: 1 }));
     }
 }

@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used)] // Outside `#[test]` functions the lint does not see that this is a test.
 
 mod failures;
+mod streams;
 mod support;
 mod upscale;

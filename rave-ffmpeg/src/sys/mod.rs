@@ -18,6 +18,7 @@ mod pixel;
 mod scale;
 mod side_data;
 mod stream;
+mod subtitle;
 
 pub(crate) use ffmpeg_next::ffi;
 
@@ -36,6 +37,7 @@ pub(crate) use pixel::PixelDescriptor;
 pub(crate) use scale::{Scaler, Shape};
 pub(crate) use side_data::SideData;
 pub(crate) use stream::StreamRef;
+pub(crate) use subtitle::SubtitleConverter;
 
 use std::ffi::{CStr, c_char};
 use std::sync::Once;

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use rave_core::{BoxError, HostFrame, Packet, Sink, Stage, Timestamp};
 use rave_ffmpeg::{
     Container, DecodeReport, DecoderOptions, Demuxer, DemuxerOptions, EncoderOptions, Input, MuxSummary,
-    Muxer, MuxerOptions, SoftwareDecoder, SoftwareEncoder, StreamPlan,
+    Muxer, MuxerOptions, SoftwareDecoder, SoftwareEncoder, StreamPlan, VideoCodec,
 };
 
 pub type Failure = BoxError;
@@ -109,6 +109,7 @@ pub fn samples(frame: &HostFrame) -> Vec<u8> {
 pub struct Written {
     pub summary: MuxSummary,
     pub plan: Vec<StreamPlan>,
+    pub notes: Vec<String>,
     /// Presentation times of the frames that went in.
     pub times: Vec<Timestamp>,
 }
@@ -120,7 +121,7 @@ pub fn transcode(
     encoder: &EncoderOptions,
     muxer: &MuxerOptions,
 ) -> Result<Written, Failure> {
-    Job { frames: None, muxer: *muxer }.transcode(source, target, encoder)
+    Job { frames: None, muxer: muxer.clone() }.transcode(source, target, encoder)
 }
 
 #[derive(Default)]
@@ -147,7 +148,7 @@ impl Job {
         let mut encoder = SoftwareEncoder::new(&info, encoder, &container)?;
         let source = Some((&input, &video));
         let mut muxer = Muxer::create(target, &container, &encoder.stream(), source, &self.muxer)?;
-        let plan = muxer.plan().to_vec();
+        let (plan, notes) = (muxer.plan().to_vec(), muxer.notes().to_vec());
         let mut times = Vec::new();
         let mut frames = Vec::new();
         let mut packets: Vec<Packet> = Vec::new();
@@ -162,7 +163,7 @@ impl Job {
             muxer.write(packet)?;
         }
         let summary = if self.frames.is_some() { muxer.finish_at_video_end()? } else { muxer.finish()? };
-        Ok(Written { summary, plan, times })
+        Ok(Written { summary, plan, notes, times })
     }
 }
 
@@ -181,4 +182,27 @@ fn encode(
         muxer.write(packet)?;
     }
     Ok(())
+}
+
+/// Options that make encoding quick.
+pub fn fast(codec: VideoCodec) -> EncoderOptions {
+    let preset = match codec {
+        VideoCodec::H264 | VideoCodec::Hevc => Some("ultrafast".to_owned()),
+        VideoCodec::Av1 => Some("12".to_owned()),
+        _ => None,
+    };
+    // Without a B-frame the order of packets would prove nothing.
+    let bframes = matches!(codec, VideoCodec::H264 | VideoCodec::Hevc).then_some(3);
+    EncoderOptions { preset, bframes, ..EncoderOptions::new(codec) }
+}
+
+/// Transcodes with [`fast`] and everything else by default.
+pub fn write(source: &Path, target: &Path, codec: VideoCodec) -> Written {
+    transcode(source, target, &fast(codec), &MuxerOptions::default())
+        .unwrap_or_else(|error| panic!("{} -> {}: {error}", source.display(), target.display()))
+}
+
+/// Presentation times of the packets of sound.
+pub fn audio_times(path: &Path) -> Vec<String> {
+    ffprobe(path, "-select_streams a -show_entries packet=pts_time")
 }

@@ -221,8 +221,12 @@ fn same_matrix(a: Matrix, b: Matrix) -> bool {
 
 fn compare_streams(plans: &[StreamPlan], found: &[StreamInfo]) -> Result<(), Mismatch> {
     for plan in plans {
-        let StreamOutcome::Copied { output_index } = plan.outcome else { continue };
-        let is_there = found.get(output_index).is_some_and(|stream| is_same_stream(plan, stream));
+        let (output_index, codec) = match plan.outcome {
+            StreamOutcome::Copied { output_index } => (output_index, plan.codec.as_deref()),
+            StreamOutcome::Converted { output_index, codec, .. } => (output_index, Some(codec)),
+            StreamOutcome::Encoded { .. } | StreamOutcome::Dropped { .. } => continue,
+        };
+        let is_there = found.get(output_index).is_some_and(|stream| is_same_stream(plan, codec, stream));
         if !is_there {
             let codec = plan.codec.as_deref().unwrap_or("unknown codec");
             let description =
@@ -233,10 +237,11 @@ fn compare_streams(plans: &[StreamPlan], found: &[StreamInfo]) -> Result<(), Mis
     Ok(())
 }
 
-fn is_same_stream(plan: &StreamPlan, found: &StreamInfo) -> bool {
+fn is_same_stream(plan: &StreamPlan, codec: Option<&str>, found: &StreamInfo) -> bool {
     // A cover picture may come back as an attachment, and the other way round.
     let is_picture = |kind| matches!(kind, StreamKind::Video | StreamKind::Attachment);
-    (plan.kind == found.kind || is_picture(plan.kind) && is_picture(found.kind)) && plan.codec == found.codec
+    (plan.kind == found.kind || is_picture(plan.kind) && is_picture(found.kind))
+        && codec == found.codec.as_deref()
 }
 
 #[cfg(test)]

@@ -101,7 +101,8 @@ impl UpscaleJob {
         let muxer =
             Muxer::create(file.temporary(), &container, &line.encoder.stream(), source, &options.muxer)
                 .map_err(Error::leaf)?;
-        let plan = line.plan(muxer.plan(), demuxer.video().estimated_frames());
+        let mut plan = line.plan(muxer.plan(), demuxer.video().estimated_frames());
+        plan.notices.extend_from_slice(muxer.notes());
         let video = &demuxer.media().streams[demuxer.video().index()];
         let announced_frames = video.frame_count;
         let (record, decoding) = (SharedRecord::default(), line.decoder.report());

@@ -1,0 +1,58 @@
+//! What becomes of the other streams, as a user sees it.
+
+use crate::support::{Folder, probe, upscale};
+
+fn film(folder: &Folder) -> std::path::PathBuf {
+    let subtitles = folder.file("s.srt");
+    std::fs::write(&subtitles, "1\n00:00:00,100 --> 00:00:00,300\nHello\n").unwrap();
+    let arguments = format!(
+        "-f lavfi -i testsrc2=s=64x48:r=25:d=0.4 -f lavfi -i sine=d=0.4 -i {} -map 0 -map 1 -map 1 -map 2 \
+         -c:v libx264 -c:a aac -c:s srt -metadata:s:a:1 language=deu -metadata:s:a:1 title=Dub -metadata year=1999",
+        subtitles.display()
+    );
+    folder.clip("in.mkv", &arguments)
+}
+
+#[test]
+fn text_is_converted_for_mp4_and_the_report_says_so() {
+    let folder = Folder::new();
+    let (input, output) = (film(&folder), folder.file("out.mp4"));
+    let answer = upscale(&input, &output, &[]);
+    let streams = answer.succeeded().json()["streams"].clone();
+    assert_eq!(
+        (&streams[3]["outcome"], &streams[3]["output_codec"]),
+        (&"converted".into(), &"mov_text".into())
+    );
+    assert_eq!(streams[2]["language"], "deu");
+    assert_eq!(streams[2]["notes"][0], "its title becomes the name of its handler");
+    assert!(answer.stderr.contains("converted to mov_text"), "{}", answer.stderr);
+    assert_eq!(probe(&output, &["-show_entries", "stream=codec_name"]), ["h264", "aac", "aac", "mov_text"]);
+}
+
+#[test]
+fn streams_are_chosen_as_with_ffmpeg() {
+    let folder = Folder::new();
+    let (input, output) = (film(&folder), folder.file("out.mkv"));
+    let kept = |flags: &[&str]| {
+        let flags: Vec<_> = flags.iter().copied().chain(["-y"]).collect();
+        upscale(&input, &output, &flags).succeeded();
+        probe(&output, &["-show_entries", "stream=codec_name"])
+    };
+    assert_eq!(kept(&["--no-audio"]), ["h264", "subrip"]);
+    assert_eq!(kept(&["-an", "-sn"]), ["h264"]);
+    assert_eq!(kept(&["--map", "0:a:1"]), ["h264", "aac"]);
+    assert_eq!(kept(&["--map", "-0:a:0"]), ["h264", "aac", "subrip"]);
+    assert_eq!(kept(&["--no-metadata", "-dn"]), ["h264", "aac", "aac", "subrip"]);
+    assert!(probe(&output, &["-show_entries", "format_tags=year"]).is_empty());
+}
+
+#[test]
+fn a_map_that_matches_nothing_is_a_usage_error() {
+    let folder = Folder::new();
+    let input = film(&folder);
+    for map in ["0:d", "1:a", "words"] {
+        let answer = upscale(&input, &folder.file("out.mkv"), &["--map", map]);
+        assert_eq!((answer.status, answer.error_name()), (2, "option-invalid"), "{map}: {}", answer.stderr);
+        assert_eq!(folder.names(), ["in.mkv", "s.srt"], "nothing is left");
+    }
+}
