@@ -3,7 +3,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use rave_ffmpeg::{StreamMap, VideoCodec};
-use rave_tensorrt::BuiltIn;
+use rave_pipeline::{DecoderChoice, DeviceChoice};
+use rave_tensorrt::{BuiltIn, OnNan, Precision, Provider};
 
 /// Upscale video with a neural network.
 ///
@@ -23,11 +24,13 @@ pub enum Command {
     Probe(ProbeArgs),
     /// List the built-in models
     Models(ModelsArgs),
+    /// List the GPUs and what can run on them
+    Devices(DevicesArgs),
 }
 
 impl Command {
     /// The names that stand for a command; anything else belongs to `upscale`.
-    pub const NAMES: &[&str] = &["upscale", "probe", "models"];
+    pub const NAMES: &[&str] = &["upscale", "probe", "models", "devices"];
 }
 
 #[derive(Debug, Args)]
@@ -37,16 +40,39 @@ pub struct UpscaleArgs {
     /// Video to upscale; `-` reads standard input (then only the video is kept)
     #[arg(short, long, value_name = "FILE")]
     pub input: PathBuf,
-    /// File to write; its extension chooses the container
+    /// File to write; its extension chooses the container. `null:` and `hash:` write nothing, .y4m and .yuv bare samples,
+    /// `-` is YUV4MPEG2 on standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
     /// ONNX model file, or the name of a built-in model (see `rave models`)
     #[arg(short, long, value_name = "MODEL", help_heading = "Model")]
     pub model: Option<PathBuf>,
     /// Factor of the built-in model
-    #[arg(long, value_name = "N", value_parser = parse_scale, conflicts_with = "model", help_heading = "Model")]
-    pub scale: Option<BuiltIn>,
-    /// Threads for the model [default: all cores]
+    #[arg(long, value_name = "N", default_value = "2", value_parser = parse_scale, conflicts_with = "model", help_heading = "Model")]
+    pub scale: u32,
+    /// Where frames are converted and enlarged: auto, cpu, or cuda:N (or only N)
+    #[arg(short, long, value_name = "DEVICE", default_value = "auto", value_parser = parse_device, help_heading = "Device")]
+    pub device: DeviceChoice,
+    /// What runs the model: auto, tensorrt, cuda or cpu
+    #[arg(long, value_name = "NAME", default_value = "auto", value_parser = parse_provider, help_heading = "Device")]
+    pub provider: ProviderArg,
+    /// What the model computes in: fp16 or fp32 [default: the model's own]
+    #[arg(short, long, value_name = "PRECISION", value_parser = parse_precision, help_heading = "Device")]
+    pub precision: Option<Precision>,
+    /// GPU memory that the job may take, in MiB [default: all there is]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=16_777_216), help_heading = "Device")]
+    pub vram_limit: Option<u64>,
+    /// What to do when the model gives NaN or infinity: run the frame again in fp32, keep it, or fail (error)
+    #[arg(long, value_name = "WHAT", default_value = "fp32", value_parser = parse_on_nan, help_heading = "Device")]
+    pub on_nan: OnNan,
+    /// What decodes: auto, nvdec or software
+    #[arg(long, value_name = "NAME", default_value = "auto", value_parser = parse_decoder, help_heading = "Device")]
+    pub decoder: DecoderChoice,
+    /// Sessions of NVDEC among which the stream is dealt [default: as many as help]
+    #[arg(long, value_name = "N", value_parser = parse_sessions, help_heading = "Device")]
+    pub decode_sessions: Option<NonZeroUsize>,
+
+    /// Threads for the model on the CPU [default: all cores]
     #[arg(long, value_name = "N", value_parser = parse_threads, help_heading = "Model")]
     pub threads: Option<NonZeroUsize>,
     /// Run the model on square tiles of this size: `auto`, `off`, or pixels
@@ -130,6 +156,9 @@ pub struct UpscaleArgs {
     /// ONNX Runtime's shared library, or the folder that holds it
     #[arg(long, value_name = "PATH", help_heading = "Behaviour")]
     pub ort_lib: Option<PathBuf>,
+    /// Fail when nothing has moved for this many seconds; 0 waits for ever
+    #[arg(long, value_name = "SECONDS", default_value = "1800", help_heading = "Behaviour")]
+    pub stall_limit: u32,
     #[command(flatten)]
     pub reporting: ReportingArgs,
 }
@@ -142,6 +171,9 @@ pub struct ReportingArgs {
     /// Print the result as one JSON object on standard output
     #[arg(long, help_heading = "Reporting")]
     pub json: bool,
+    /// Write the result, with times, queues and memory, to this file as JSON
+    #[arg(long, value_name = "FILE", help_heading = "Reporting")]
+    pub report: Option<PathBuf>,
     /// Print nothing but errors
     #[arg(short, long, help_heading = "Reporting")]
     pub quiet: bool,
@@ -181,12 +213,88 @@ pub struct ModelsArgs {
     pub json: bool,
 }
 
+#[derive(Debug, Args)]
+pub struct DevicesArgs {
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// ONNX Runtime's shared library, or the folder that holds it
+    #[arg(long, value_name = "PATH")]
+    pub ort_lib: Option<PathBuf>,
+}
+
+/// What `--provider` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProviderArg {
+    Auto,
+    Only(Provider),
+}
+
 /// What `--tile` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TileArg {
     Auto,
     Off,
     Size(u32),
+}
+
+/// `cuda:1`, or `1` alone.
+fn parse_device(text: &str) -> Result<DeviceChoice, String> {
+    let ordinal = |number: &str| match number.parse() {
+        Ok(ordinal @ 0..=255) => Ok(DeviceChoice::Cuda(ordinal)),
+        _ => {
+            Err("expected auto, cpu, cuda:N, or N, the number of a GPU that `rave devices` lists".to_owned())
+        }
+    };
+    match text {
+        "auto" => Ok(DeviceChoice::Auto),
+        "cpu" => Ok(DeviceChoice::Cpu),
+        "cuda" => Ok(DeviceChoice::Cuda(0)),
+        _ => ordinal(text.strip_prefix("cuda:").unwrap_or(text)),
+    }
+}
+
+fn parse_provider(text: &str) -> Result<ProviderArg, String> {
+    match text {
+        "auto" => Ok(ProviderArg::Auto),
+        "tensorrt" => Ok(ProviderArg::Only(Provider::TensorRt)),
+        "cuda" => Ok(ProviderArg::Only(Provider::Cuda)),
+        "cpu" => Ok(ProviderArg::Only(Provider::Cpu)),
+        _ => Err("expected auto, tensorrt, cuda or cpu".into()),
+    }
+}
+
+fn parse_precision(text: &str) -> Result<Precision, String> {
+    match text {
+        "fp16" => Ok(Precision::Fp16),
+        "fp32" => Ok(Precision::Fp32),
+        _ => Err("expected fp16 or fp32".into()),
+    }
+}
+
+fn parse_on_nan(text: &str) -> Result<OnNan, String> {
+    match text {
+        "error" => Ok(OnNan::Error),
+        "fp32" => Ok(OnNan::Fp32),
+        "keep" => Ok(OnNan::Keep),
+        _ => Err("expected error, fp32 or keep".into()),
+    }
+}
+
+fn parse_decoder(text: &str) -> Result<DecoderChoice, String> {
+    match text {
+        "auto" => Ok(DecoderChoice::Auto),
+        "nvdec" => Ok(DecoderChoice::Nvdec),
+        "software" => Ok(DecoderChoice::Software),
+        _ => Err("expected auto, nvdec or software".into()),
+    }
+}
+
+fn parse_sessions(text: &str) -> Result<NonZeroUsize, String> {
+    match text.parse() {
+        Ok(sessions @ 1..=64) => NonZeroUsize::new(sessions).ok_or_else(String::new),
+        _ => Err("expected a number of sessions from 1 to 64".into()),
+    }
 }
 
 fn parse_tile(text: &str) -> Result<TileArg, String> {
@@ -200,10 +308,10 @@ fn parse_tile(text: &str) -> Result<TileArg, String> {
     }
 }
 
-/// The built-in model that is the default for a factor.
-fn parse_scale(text: &str) -> Result<BuiltIn, String> {
-    let default = text.parse().ok().and_then(BuiltIn::default_for);
-    default.ok_or_else(|| "no built-in model has this factor; `rave models` lists them".into())
+/// A factor of which there is a built-in model.
+fn parse_scale(text: &str) -> Result<u32, String> {
+    let known = text.parse().ok().filter(|&scale| BuiltIn::default_for(scale).is_some());
+    known.ok_or_else(|| "no built-in model has this factor; `rave models` lists them".into())
 }
 
 fn parse_crf(text: &str) -> Result<f32, String> {
@@ -252,6 +360,19 @@ mod tests {
     }
 
     #[test]
+    fn devices_have_a_long_and_a_short_name() {
+        for (text, device) in [
+            ("auto", DeviceChoice::Auto),
+            ("cpu", DeviceChoice::Cpu),
+            ("cuda", DeviceChoice::Cuda(0)),
+            ("cuda:3", DeviceChoice::Cuda(3)),
+            ("0", DeviceChoice::Cuda(0)),
+        ] {
+            assert_eq!(parse_device(text), Ok(device), "{text}");
+        }
+    }
+
+    #[test]
     fn numbers_out_of_range_are_refused() {
         for flag in [
             "--crf=NaN",
@@ -266,6 +387,15 @@ mod tests {
             "--fps-num=0",
             "--gop=0",
             "--bframes=-1",
+            "--device=cuda:",
+            "--device=-1",
+            "--device=gpu",
+            "--provider=cudnn",
+            "--precision=int8",
+            "--vram-limit=0",
+            "--on-nan=ignore",
+            "--decoder=cuvid",
+            "--decode-sessions=0",
         ] {
             let result = Cli::try_parse_from(["rave", "upscale", "-i", "a", "-o", "b.mkv", flag]);
             assert!(result.is_err(), "{flag}");

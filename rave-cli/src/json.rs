@@ -1,6 +1,6 @@
 use rave_core::{BoxError, Code, ColorSpec, Rational, Timestamp, VideoInfo};
 use rave_ffmpeg::{MediaInfo, StreamInfo, StreamOutcome, StreamPlan};
-use rave_pipeline::{Progress, StageReport, UpscaleReport};
+use rave_pipeline::{Choice, GpuReport, Progress, StageReport, UpscaleReport, Written};
 use serde_json::{Value, json};
 
 use crate::stdout;
@@ -38,15 +38,23 @@ pub fn progress(progress: &Progress) -> Value {
 }
 
 pub fn report(report: &UpscaleReport) -> Value {
-    let (plan, decoding) = (&report.plan, &report.decoding);
+    let plan = &report.plan;
+    let (output, damaged_copied_packets, shift, digests) = match &report.written {
+        Written::File { path, muxing, check } => {
+            (path.to_string_lossy().into_owned(), muxing.damaged_packets, check.shift, None)
+        }
+        Written::Frames { target, summary } => {
+            (target.to_string(), 0, None, summary.digest().map(|_| summary))
+        }
+    };
     json!({
         "version": VERSION,
-        "output": report.output.to_string_lossy(),
-        "frames": report.check.frames,
+        "output": output,
+        "frames": report.frames(),
         "cut_short": report.is_cut_short,
         "missing_frames": report.missing_frames,
         "interlaced_frames": report.interlaced_frames,
-        "damaged_copied_packets": report.muxing.damaged_packets,
+        "damaged_copied_packets": damaged_copied_packets,
         "model": {
             "name": plan.model.name,
             "scale": plan.model.scale,
@@ -56,24 +64,81 @@ pub fn report(report: &UpscaleReport) -> Value {
         "source": video(&plan.source),
         "video": video(&plan.output),
         "streams": plan.streams.iter().map(stream_plan).collect::<Vec<_>>(),
+        "choices": plan.choices.iter().map(choice).collect::<Vec<_>>(),
         "notices": plan.notices,
-        "decoding": {
-            "frames": decoding.frames,
-            "corrupt_packets": decoding.corrupt_packets,
-            "concealed_frames": decoding.concealed_frames,
-            "reconstructed_timestamps": decoding.reconstructed_timestamps,
-            "discarded_by_edit_list": decoding.discarded_by_edit_list,
-            "resized_frames": decoding.resized_frames,
-        },
-        "bytes": report.muxing.bytes,
-        "timestamp_shift_seconds": report.check.shift.map(Timestamp::seconds),
+        "decoding": decoding(report),
+        "inference": inference(report),
+        "gpu": report.gpu.as_ref().map(gpu),
+        "digest": digests.and_then(|summary| summary.digest()).map(|digest| digest.to_string()),
+        "frame_digests": digests.map(|summary| summary.digests.iter().map(ToString::to_string).collect::<Vec<_>>()),
+        "bytes": report.bytes(),
+        "timestamp_shift_seconds": shift.map(Timestamp::seconds),
         "elapsed_seconds": report.stages.elapsed.as_secs_f64(),
         "bottleneck": report.stages.bottleneck().map(|stage| &stage.name),
-        "stages": report.stages.stages.iter().map(stage).collect::<Vec<_>>(),
+        "stages": report.stages.stages.iter().map(stage_report).collect::<Vec<_>>(),
     })
 }
 
-fn stage(stage: &StageReport) -> Value {
+fn decoding(report: &UpscaleReport) -> Value {
+    let decoding = &report.decoding;
+    json!({
+        "frames": decoding.frames,
+        "corrupt_packets": decoding.corrupt_packets,
+        "concealed_frames": decoding.concealed_frames,
+        "reconstructed_timestamps": decoding.reconstructed_timestamps,
+        "discarded_by_edit_list": decoding.discarded_by_edit_list,
+        "resized_frames": decoding.resized_frames,
+    })
+}
+
+fn inference(report: &UpscaleReport) -> Value {
+    let inference = &report.inference;
+    json!({
+        "provider": inference.provider.to_string(),
+        "tile": inference.tile.map(|(width, height)| json!([width, height])),
+        "frames": inference.frames,
+        "not_finite": inference.not_finite,
+        "not_finite_frames": inference.not_finite_frames,
+        "run_again": inference.run_again,
+        "still_not_finite": inference.still_not_finite,
+        "runtime_bytes": inference.runtime_bytes,
+    })
+}
+
+fn choice(choice: &Choice) -> Value {
+    let refused = choice.refused.iter().map(|refused| {
+        json!({
+            "what": refused.what,
+            "code": refused.code.map(Code::number),
+            "reason": refused.reason,
+        })
+    });
+    json!({ "part": choice.part.name(), "taken": choice.taken, "refused": refused.collect::<Vec<_>>() })
+}
+
+fn gpu(gpu: &GpuReport) -> Value {
+    let pool = &gpu.pool;
+    json!({
+        "device": gpu.device.name,
+        "ordinal": gpu.device.ordinal,
+        "uploaded_bytes": pool.uploaded_bytes,
+        "downloaded_bytes": pool.downloaded_bytes,
+        "pool": {
+            "hits": pool.hits,
+            "misses": pool.misses,
+            "hit_rate": pool.hit_rate(),
+            "recycled": pool.recycled,
+            "overflowed": pool.overflowed,
+            "evicted": pool.evicted,
+            "allocated_bytes": pool.allocated_bytes,
+            "peak_bytes": pool.peak_bytes,
+            "used_bytes": pool.used_bytes,
+            "limit_mib": pool.limit_mib,
+        },
+    })
+}
+
+fn stage_report(stage: &StageReport) -> Value {
     json!({
         "name": stage.name,
         "items_in": stage.items_in,
@@ -81,6 +146,8 @@ fn stage(stage: &StageReport) -> Value {
         "busy_seconds": stage.busy.as_secs_f64(),
         "waiting_for_input_seconds": stage.waiting_for_input.as_secs_f64(),
         "waiting_for_output_seconds": stage.waiting_for_output.as_secs_f64(),
+        "queue_capacity": stage.queue.capacity,
+        "mean_queue_depth": stage.queue.mean_depth,
     })
 }
 

@@ -9,16 +9,19 @@ macro_rules! say {
 }
 
 mod args;
+mod devices;
 mod exit;
 mod json;
 mod logging;
 mod models;
 mod probe;
 mod progress;
+mod report;
 mod signals;
 mod stdout;
 mod table;
 mod upscale;
+mod usage;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Command::Upscale(args) => (upscale::run(args), args.reporting.json),
         Command::Probe(args) => (probe::run(args), args.json),
         Command::Models(args) => (models::run(args), args.json),
+        Command::Devices(args) => (devices::run(args), args.json),
     };
     match result {
         Ok(status) => ExitCode::from(status),

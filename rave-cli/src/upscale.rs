@@ -1,23 +1,28 @@
 use std::env;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rave_core::{BoxError, Rational};
 use rave_ffmpeg::{
     CopyOptions, Corruption, DemuxerOptions, EncoderOptions, Incompatible, Input, MuxerOptions, Quality,
     Selection, StreamOutcome, StreamPlan, VideoCodec,
 };
-use rave_pipeline::{Error, Existing, Queues, UpscaleJob, UpscaleOptions, UpscalePlan, UpscaleReport};
+use rave_pipeline::{
+    Destination, Error, Existing, FrameTarget, InferenceOptions, Queues, Target, UpscaleJob, UpscaleOptions,
+    UpscalePlan, UpscaleReport, Written,
+};
 use rave_tensorrt::{BuiltIn, ModelSource, Runtime, Tile};
 
-use crate::args::{TileArg, UpscaleArgs};
+use crate::args::{ProviderArg, TileArg, UpscaleArgs};
 use crate::progress::{Display, clock};
-use crate::{json, logging, signals, table};
+use crate::usage::Usage;
+use crate::{json, logging, report, signals, table};
 
 pub fn run(args: &UpscaleArgs) -> Result<u8, BoxError> {
     logging::start(args.reporting.quiet, args.reporting.verbose);
-    let options = options(args)?;
-    let runtime = Runtime::load(args.ort_lib.as_deref(), &environment_library())?;
-    let job = UpscaleJob::open(&runtime, &input(&args.input), &args.output, &options)?;
+    let (options, target) = (options(args)?, target(args)?);
+    let runtime = runtime(args.ort_lib.as_deref())?;
+    let job = UpscaleJob::open(&runtime, &input(&args.input), &target, &options)?;
     let stop = signals::watch(&job.control()).map_err(Error::Thread)?;
     if !args.reporting.quiet {
         announce(job.plan());
@@ -42,14 +47,30 @@ pub fn input(path: &Path) -> Input {
     if path == "-" { Input::Stdin } else { Input::File(path.to_path_buf()) }
 }
 
-/// Where the environment says that ONNX Runtime is.
-fn environment_library() -> Vec<PathBuf> {
-    env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty()).map(PathBuf::from).into_iter().collect()
+/// ONNX Runtime from `explicit`, from where the environment says that it is, or from the usual places.
+pub fn runtime(explicit: Option<&Path>) -> Result<Runtime, BoxError> {
+    let named = env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty());
+    let further: Vec<PathBuf> = named.map(PathBuf::from).into_iter().collect();
+    Ok(Runtime::load(explicit, &further)?)
+}
+
+/// Standard output carries one thing.
+fn target(args: &UpscaleArgs) -> Result<Target, BoxError> {
+    let target = Target::from_argument(&args.output);
+    let is_stdout = matches!(target, Target::Frames(FrameTarget::Samples(_, Destination::Stdout)));
+    if args.reporting.json && is_stdout {
+        return Err(Usage("--json and -o - both want standard output").into());
+    }
+    Ok(target)
 }
 
 fn options(args: &UpscaleArgs) -> Result<UpscaleOptions, BoxError> {
     Ok(UpscaleOptions {
-        model: args.model.as_deref().map(model).or(args.scale.map(ModelSource::BuiltIn)),
+        model: args.model.as_deref().map(model),
+        scale: args.scale,
+        inference: inference(args),
+        decoder: args.decoder,
+        decode_sessions: args.decode_sessions,
         threads: args.threads,
         tile: tile(args.tile),
         demuxer: DemuxerOptions { stream: args.stream, frame_rate: frame_rate(args)?, ..Default::default() },
@@ -67,7 +88,21 @@ fn options(args: &UpscaleArgs) -> Result<UpscaleOptions, BoxError> {
             upscaled: args.upscale_cap,
             ..Default::default()
         },
+        stall_limit: (args.stall_limit > 0).then(|| Duration::from_secs(u64::from(args.stall_limit))),
     })
+}
+
+fn inference(args: &UpscaleArgs) -> InferenceOptions {
+    InferenceOptions {
+        device: args.device,
+        provider: match args.provider {
+            ProviderArg::Auto => None,
+            ProviderArg::Only(provider) => Some(provider),
+        },
+        precision: args.precision.unwrap_or_default(),
+        vram_limit_mib: args.vram_limit,
+        on_nan: args.on_nan,
+    }
 }
 
 fn copy(args: &UpscaleArgs) -> CopyOptions {
@@ -125,8 +160,9 @@ fn encoder(args: &UpscaleArgs) -> EncoderOptions {
 /// Says on standard error what is about to happen, and what had to be decided.
 fn announce(plan: &UpscalePlan) {
     let (source, output) = (&plan.source, &plan.output);
+    let encoder = plan.encoder.as_ref().map_or_else(String::new, |encoder| format!(", encoder {encoder}"));
     say!(
-        "rave: {}x{} {} -> {}x{} {}, model {} ({}), encoder {}",
+        "rave: {}x{} {} -> {}x{} {}, model {} ({}){encoder}",
         source.width,
         source.height,
         source.format,
@@ -135,8 +171,10 @@ fn announce(plan: &UpscalePlan) {
         output.format,
         plan.model.name,
         plan.model,
-        plan.encoder
     );
+    for choice in &plan.choices {
+        say!("rave: {choice}");
+    }
     for notice in &plan.notices {
         say!("rave: note: {notice}");
     }
@@ -168,11 +206,18 @@ fn stream_row(plan: &StreamPlan) -> Vec<String> {
 }
 
 fn conclude(args: &UpscaleArgs, report: &UpscaleReport) -> Result<(), BoxError> {
+    let json = json::report(report);
+    if let Some(path) = &args.reporting.report {
+        report::save(path, &json)?;
+    }
     if args.reporting.json {
-        json::print(&json::report(report))?;
+        json::print(&json)?;
     }
     if args.reporting.quiet {
         return Ok(());
+    }
+    for line in report::table(report).lines() {
+        say!("rave: {line}");
     }
     for warning in warnings(report) {
         say!("rave: note: {warning}");
@@ -180,23 +225,37 @@ fn conclude(args: &UpscaleArgs, report: &UpscaleReport) -> Result<(), BoxError> 
     let seconds = report.stages.elapsed.as_secs_f64();
     let limit = report.stages.bottleneck().map_or("", |stage| stage.name.as_str());
     say!(
-        "rave: {}: {} frames in {}, {:.1} fps, limited by {limit}, checked",
-        report.output.display(),
-        report.check.frames,
+        "rave: {}: {} frames in {}, {:.1} fps, limited by {limit}{}",
+        args.output.display(),
+        report.frames(),
         clock(report.stages.elapsed),
-        report.check.frames as f64 / seconds.max(1e-9),
+        report.frames() as f64 / seconds.max(1e-9),
+        outcome(&report.written),
     );
     Ok(())
 }
 
+fn outcome(written: &Written) -> String {
+    match written {
+        Written::File { .. } => ", checked".into(),
+        Written::Frames { summary, .. } => {
+            summary.digest().map_or_else(String::new, |digest| format!(", digest {digest}"))
+        }
+    }
+}
+
 /// What happened that the user would want to know.
 fn warnings(report: &UpscaleReport) -> Vec<String> {
-    let decoding = &report.decoding;
+    let (decoding, inference) = (&report.decoding, &report.inference);
+    let muxed = match &report.written {
+        Written::File { muxing, check, .. } => Some((muxing.damaged_packets, check.shift)),
+        Written::Frames { .. } => None,
+    };
     let counts = [
         ("frames that the source's header announces but that are not there", report.missing_frames),
         ("damaged video packets that could not be decoded", decoding.corrupt_packets),
         ("damaged frames that were concealed", decoding.concealed_frames),
-        ("damaged packets of other streams that were left out", report.muxing.damaged_packets),
+        ("damaged packets of other streams that were left out", muxed.map_or(0, |(packets, _)| packets)),
         (
             "frames without a timestamp, whose time follows from the frame rate",
             decoding.reconstructed_timestamps,
@@ -206,13 +265,16 @@ fn warnings(report: &UpscaleReport) -> Vec<String> {
             "interlaced frames, enlarged without deinterlacing and encoded as progressive",
             report.interlaced_frames,
         ),
+        ("frames that the model gave with NaN or infinity", inference.not_finite),
+        ("frames that were run again in fp32", inference.run_again),
+        ("frames that have NaN or infinity in fp32, too", inference.still_not_finite),
     ];
     let mut warnings: Vec<_> = counts
         .iter()
         .filter(|(_, count)| *count > 0)
         .map(|(what, count)| format!("{what}: {count}"))
         .collect();
-    if let Some(shift) = report.check.shift {
+    if let Some(shift) = muxed.and_then(|(_, shift)| shift) {
         warnings.push(format!("every timestamp of every stream is moved by {:+.6} s", shift.seconds()));
     }
     if report.is_cut_short {

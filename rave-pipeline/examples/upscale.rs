@@ -1,10 +1,8 @@
 //! Upscales a file: `cargo run --release --example upscale -- IN OUT`.
 
-use std::path::Path;
-
 use rave_core::BoxError;
 use rave_ffmpeg::Input;
-use rave_pipeline::{UpscaleJob, UpscaleOptions};
+use rave_pipeline::{Target, UpscaleJob, UpscaleOptions};
 use rave_tensorrt::Runtime;
 
 fn main() -> Result<(), BoxError> {
@@ -15,8 +13,8 @@ fn main() -> Result<(), BoxError> {
     };
     let runtime = Runtime::load(None, &[])?;
     let input = Input::File(input.into());
-    let job = UpscaleJob::open(&runtime, &input, Path::new(&output), &UpscaleOptions::default())?;
+    let job = UpscaleJob::open(&runtime, &input, &Target::File(output.into()), &UpscaleOptions::default())?;
     let report = job.run(|progress| eprintln!("{} frames", progress.frames))?;
-    println!("{} frames in {:?}", report.check.frames, report.stages.elapsed);
+    println!("{} frames in {:?}", report.frames(), report.stages.elapsed);
     Ok(())
 }

@@ -84,6 +84,13 @@ pub enum Error {
         /// What reading it gave.
         source: BoxError,
     },
+    /// Another number of frames was written than decoded.
+    FramesLost {
+        /// Frames that were decoded.
+        decoded: u64,
+        /// Frames that arrived.
+        written: u64,
+    },
     /// The output is not what it has to be.
     #[cfg(feature = "upscale")]
     Mismatch {
@@ -141,6 +148,12 @@ impl fmt::Display for Error {
             Self::OutputUnreadable { path, source } => {
                 write!(f, "the output cannot be read back: {source}; it is kept as {}", path.display())
             }
+            Self::FramesLost { decoded, written } => {
+                write!(
+                    f,
+                    "{decoded} frames were decoded, {written} were written; this is a bug, please report it"
+                )
+            }
             #[cfg(feature = "upscale")]
             Self::Mismatch { path, mismatch } => {
                 write!(f, "the output did not pass its check: {mismatch}; it is kept as {}", path.display())
@@ -174,6 +187,7 @@ impl CodedError for Error {
             Self::DiskFull { .. } => Code::DiskFull,
             Self::Memory { .. } => Code::MemoryEstimate,
             Self::OutputUnreadable { .. } => Code::OutputUnreadable,
+            Self::FramesLost { .. } => Code::FrameCountMismatch,
             #[cfg(feature = "upscale")]
             Self::Mismatch { mismatch, .. } => mismatch.code(),
             Self::Panicked { .. } => Code::StagePanicked,

@@ -14,14 +14,14 @@
 //!
 //! ```no_run
 //! # #[cfg(feature = "upscale")] fn main() -> Result<(), rave_core::BoxError> {
-//! use std::path::Path;
-//! use rave_pipeline::{UpscaleJob, UpscaleOptions};
+//! use rave_pipeline::{Target, UpscaleJob, UpscaleOptions};
 //!
 //! let runtime = rave_tensorrt::Runtime::load(None, &[])?;
 //! let input = rave_ffmpeg::Input::File("clip.mp4".into());
-//! let job = UpscaleJob::open(&runtime, &input, Path::new("clip-2x.mp4"), &UpscaleOptions::default())?;
+//! let target = Target::File("clip-2x.mp4".into());
+//! let job = UpscaleJob::open(&runtime, &input, &target, &UpscaleOptions::default())?;
 //! let report = job.run(|progress| eprintln!("{} frames", progress.frames))?;
-//! println!("{} frames, limited by {:?}", report.check.frames, report.stages.bottleneck());
+//! println!("{} frames, limited by {:?}", report.frames(), report.stages.bottleneck());
 //! # Ok(()) }
 //! # #[cfg(not(feature = "upscale"))] fn main() {}
 //! ```
@@ -42,5 +42,7 @@ pub use error::Error;
 pub use meter::{QueueReport, Report, StageReport};
 #[cfg(feature = "upscale")]
 pub use upscale::{
-    CheckReport, Existing, Mismatch, Progress, Queues, UpscaleJob, UpscaleOptions, UpscalePlan, UpscaleReport,
+    CheckReport, Choice, DecoderChoice, Destination, DeviceChoice, Existing, FrameSummary, FrameTarget,
+    GpuReport, InferenceOptions, Mismatch, Part, Progress, Queues, Refused, SampleFile, Target, UpscaleJob,
+    UpscaleOptions, UpscalePlan, UpscaleReport, Written,
 };

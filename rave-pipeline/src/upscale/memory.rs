@@ -1,48 +1,48 @@
 use rave_core::{Layout, VideoInfo};
 
-use super::Queues;
 use crate::Error;
 
 /// Frames that an encoder may hold for look-ahead, reordering and its threads.
 const ENCODER_FRAMES: u64 = 64;
 
-/// Formats and sizes along the chain.
-pub(super) struct Stops<'a> {
-    pub(super) source: &'a VideoInfo,
-    /// What the model itself takes, in bytes.
-    pub(super) model_bytes: u64,
-    pub(super) model_input: &'a VideoInfo,
-    pub(super) model_output: &'a VideoInfo,
-    pub(super) encoder: &'a VideoInfo,
+/// What a job holds in host memory at once.
+#[derive(Debug, Default)]
+pub(super) struct HostMemory {
+    bytes: u64,
 }
 
-/// Refuses a job that needs more memory than the system has available.
-pub(super) fn check_memory(stops: &Stops<'_>, queues: Queues) -> Result<(), Error> {
-    let needed_bytes = needed_bytes(stops, queues)?;
-    match available_bytes() {
-        Some(available_bytes) if needed_bytes > available_bytes => {
-            Err(Error::Memory { needed_bytes, available_bytes })
+impl HostMemory {
+    /// What the model takes, in bytes.
+    pub(super) fn add_bytes(&mut self, bytes: u64) {
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    /// The frames of a queue, one that is being made and one that is being used.
+    pub(super) fn add_queue(&mut self, info: &VideoInfo, capacity: usize) -> Result<(), Error> {
+        self.add_frames(info, capacity as u64 + 2)
+    }
+
+    /// The frames of the queue before an encoder, and those that it keeps.
+    pub(super) fn add_encoder(&mut self, info: &VideoInfo, capacity: usize) -> Result<(), Error> {
+        self.add_frames(info, capacity as u64 + 2 + ENCODER_FRAMES)
+    }
+
+    fn add_frames(&mut self, info: &VideoInfo, count: u64) -> Result<(), Error> {
+        let layout = Layout::packed(info.format, info.width, info.height).map_err(Error::leaf)?;
+        self.add_bytes(count.saturating_mul(layout.size_bytes() as u64));
+        Ok(())
+    }
+
+    /// Refuses a job that needs more memory than the system has available.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let needed_bytes = self.bytes;
+        match available_bytes() {
+            Some(available_bytes) if needed_bytes > available_bytes => {
+                Err(Error::Memory { needed_bytes, available_bytes })
+            }
+            _ => Ok(()),
         }
-        _ => Ok(()),
     }
-}
-
-fn needed_bytes(stops: &Stops<'_>, queues: Queues) -> Result<u64, Error> {
-    // Each queue's frames, one that is being made and one that is being used.
-    let held = |capacity: usize| capacity as u64 + 2;
-    let frames = [
-        (stops.source, held(queues.decoded)),
-        (stops.model_input, held(queues.preprocessed)),
-        (stops.model_output, held(queues.upscaled)),
-        (stops.encoder, held(queues.upscaled) + ENCODER_FRAMES),
-    ];
-    let mut total = stops.model_bytes;
-    for (info, count) in frames {
-        let frame_bytes =
-            Layout::packed(info.format, info.width, info.height).map_err(Error::leaf)?.size_bytes();
-        total = total.saturating_add(count.saturating_mul(frame_bytes as u64));
-    }
-    Ok(total)
 }
 
 /// What the system can give without swapping, where it says so.

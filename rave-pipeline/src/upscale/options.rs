@@ -1,16 +1,27 @@
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
+use rave_core::{Code, CodedError};
 use rave_ffmpeg::{Corruption, DemuxerOptions, EncoderOptions, MuxerOptions, VideoCodec};
-use rave_tensorrt::{ModelSource, Tile};
+use rave_tensorrt::{BuiltIn, ModelSource, OnNan, Precision, Provider, Tile};
 
 use super::Existing;
+use crate::Error;
 
 /// Everything about a job but its two files. The default is what the command line does without flags.
 #[derive(Clone, Debug)]
 pub struct UpscaleOptions {
-    /// The network; `None` for the built-in default.
+    /// The network; `None` for the built-in default, which differs between CPU and GPU.
     pub model: Option<ModelSource>,
-    /// Threads of the model; `None` for all cores.
+    /// Factor of the built-in default.
+    pub scale: u32,
+    /// Where and how the network runs.
+    pub inference: InferenceOptions,
+    /// What decodes.
+    pub decoder: DecoderChoice,
+    /// Sessions of NVDEC among which a stream is dealt; `None` for as many as help.
+    pub decode_sessions: Option<NonZeroUsize>,
+    /// Threads of the model on the CPU; `None` for all cores.
     pub threads: Option<NonZeroUsize>,
     /// Whether the model runs on whole frames or on tiles.
     pub tile: Tile,
@@ -28,12 +39,18 @@ pub struct UpscaleOptions {
     pub existing: Existing,
     /// Lengths of the queues between the stages.
     pub queues: Queues,
+    /// For how long nothing may move before the job fails; `None` for ever.
+    pub stall_limit: Option<Duration>,
 }
 
 impl Default for UpscaleOptions {
     fn default() -> Self {
         Self {
             model: None,
+            scale: 2,
+            inference: InferenceOptions::default(),
+            decoder: DecoderChoice::default(),
+            decode_sessions: None,
             threads: None,
             tile: Tile::default(),
             demuxer: DemuxerOptions::default(),
@@ -43,6 +60,83 @@ impl Default for UpscaleOptions {
             muxer: MuxerOptions::default(),
             existing: Existing::default(),
             queues: Queues::default(),
+            stall_limit: Some(DEFAULT_STALL_LIMIT),
+        }
+    }
+}
+
+/// Longer than a processor takes for any one frame, tiles and all.
+const DEFAULT_STALL_LIMIT: Duration = Duration::from_secs(1800);
+
+/// Where and how the network runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InferenceOptions {
+    /// CPU or GPU.
+    pub device: DeviceChoice,
+    /// What runs the network; `None` for the first that works of TensorRT, CUDA and, if `device` does not exclude it, CPU.
+    pub provider: Option<Provider>,
+    /// What the network computes in.
+    pub precision: Precision,
+    /// GPU memory that the job may take, in MiB; `None` for all there is.
+    pub vram_limit_mib: Option<u64>,
+    /// What to do about values that are not finite.
+    pub on_nan: OnNan,
+}
+
+/// Where frames are converted and enlarged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// The first GPU if it can be used, otherwise the CPU.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// The GPU of this number, from 0.
+    Cuda(usize),
+}
+
+/// What decodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DecoderChoice {
+    /// NVDEC if the job runs on a GPU that can decode the stream, otherwise FFmpeg.
+    #[default]
+    Auto,
+    /// NVDEC.
+    Nvdec,
+    /// FFmpeg on the CPU.
+    Software,
+}
+
+/// Options that contradict each other.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Contradiction(String);
+
+impl CodedError for Contradiction {
+    fn code(&self) -> Code {
+        Code::OptionInvalid
+    }
+}
+
+impl UpscaleOptions {
+    /// Refuses what can never be met.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let InferenceOptions { device, provider, .. } = self.inference;
+        let refuse = |text: String| Err(Error::leaf(Contradiction(text)));
+        match (device, provider) {
+            (DeviceChoice::Cpu, Some(provider @ (Provider::TensorRt | Provider::Cuda))) => {
+                refuse(format!("provider {provider} needs a GPU, but the device is to be the CPU"))
+            }
+            (DeviceChoice::Cpu, _) if self.decoder == DecoderChoice::Nvdec => {
+                refuse("decoder nvdec needs a GPU, but the device is to be the CPU".into())
+            }
+            _ if self.model.is_none() && BuiltIn::default_for(self.scale).is_none() => {
+                refuse(format!("no built-in model has a factor of {}", self.scale))
+            }
+            _ if self.decoder == DecoderChoice::Software && self.decode_sessions.is_some() => {
+                refuse("sessions are of decoder nvdec, but the decoder is to be software".into())
+            }
+            _ => Ok(()),
         }
     }
 }

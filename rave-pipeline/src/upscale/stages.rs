@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rave_core::{BoxError, Convert, FieldOrder, FrameInfo, HostFrame, Packet, Sink, Stage, Timestamp};
-use rave_ffmpeg::{MuxSummary, Muxer, SoftwareDecoder};
+use rave_core::{BoxError, Buffer, FieldOrder, Frame, FrameInfo, Packet, Sink, Stage, Timestamp};
+use rave_ffmpeg::{MuxSummary, Muxer};
 
 use crate::Control;
 
@@ -20,11 +20,11 @@ pub(super) struct Record {
 pub(super) type SharedRecord = Arc<Mutex<Record>>;
 
 impl Record {
-    fn note(&mut self, frame: &HostFrame) {
-        let FrameInfo { pts, duration_ticks, .. } = frame.info();
+    fn note(&mut self, frame: FrameInfo) {
+        let FrameInfo { pts, duration_ticks, field_order } = frame;
         self.timestamps.push(pts);
         self.end = Some(pts.plus_ticks(duration_ticks.unwrap_or(0)));
-        self.interlaced_frames += u64::from(frame.info().field_order != FieldOrder::Progressive);
+        self.interlaced_frames += u64::from(field_order != FieldOrder::Progressive);
     }
 }
 
@@ -37,58 +37,37 @@ impl Record {
 }
 
 /// A decoder whose frames are noted, and which ends without a gap when the job is cut short.
-pub(super) struct RecordingDecoder {
-    pub(super) decoder: SoftwareDecoder,
+pub(super) struct Recording<D> {
+    pub(super) decoder: D,
     pub(super) record: SharedRecord,
     pub(super) control: Control,
 }
 
-impl Stage for RecordingDecoder {
+impl<B: Buffer, D: Stage<Input = Packet, Output = Frame<B>>> Stage for Recording<D> {
     type Input = Packet;
-    type Output = HostFrame;
+    type Output = Frame<B>;
 
-    fn process(&mut self, packet: Packet, emit: &mut dyn FnMut(HostFrame)) -> Result<(), BoxError> {
+    fn process(&mut self, packet: Packet, emit: &mut dyn FnMut(Frame<B>)) -> Result<(), BoxError> {
         if self.control.is_finishing() {
             // Packets that still wait in the queue are not worth the time.
             return Ok(());
         }
         self.decoder.process(packet, &mut |frame| {
-            self.record.lock().note(&frame);
+            self.record.lock().note(frame.info());
             emit(frame);
         })
     }
 
-    fn finish(&mut self, emit: &mut dyn FnMut(HostFrame)) -> Result<(), BoxError> {
+    fn finish(&mut self, emit: &mut dyn FnMut(Frame<B>)) -> Result<(), BoxError> {
         let is_cut_short = self.control.is_finishing();
         self.decoder.finish(&mut |frame| {
             // Frames behind one whose packet was not decoded any more stay out.
             if is_cut_short && !self.record.lock().is_followed_by(frame.info()) {
                 return;
             }
-            self.record.lock().note(&frame);
+            self.record.lock().note(frame.info());
             emit(frame);
         })
-    }
-}
-
-/// One conversion, or two where there is none in one step.
-pub(super) struct Conversions(pub(super) Vec<Convert>);
-
-impl Stage for Conversions {
-    type Input = HostFrame;
-    type Output = HostFrame;
-
-    fn process(&mut self, frame: HostFrame, emit: &mut dyn FnMut(HostFrame)) -> Result<(), BoxError> {
-        let mut frame = frame;
-        for conversion in &mut self.0 {
-            frame = conversion.convert(&frame)?;
-        }
-        emit(frame);
-        Ok(())
-    }
-
-    fn finish(&mut self, _: &mut dyn FnMut(HostFrame)) -> Result<(), BoxError> {
-        Ok(())
     }
 }
 

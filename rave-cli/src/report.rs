@@ -1,0 +1,80 @@
+use std::fs;
+use std::path::Path;
+
+use rave_core::{BoxError, Code, CodedError};
+use rave_pipeline::{GpuReport, StageReport, UpscaleReport};
+use serde_json::Value;
+
+use crate::table;
+
+/// A report that could not be saved.
+#[derive(Debug)]
+struct SaveError {
+    path: std::path::PathBuf,
+    source: std::io::Error,
+}
+
+impl std::fmt::Display for SaveError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "report {} cannot be written: {}", self.path.display(), self.source)
+    }
+}
+
+impl std::error::Error for SaveError {}
+
+impl CodedError for SaveError {
+    fn code(&self) -> Code {
+        Code::OutputUnwritable
+    }
+}
+
+/// Writes the result to a file of its own.
+pub fn save(path: &Path, report: &Value) -> Result<(), BoxError> {
+    let saved = fs::write(path, format!("{report:#}\n"));
+    saved.map_err(|source| SaveError { path: path.to_path_buf(), source }.into())
+}
+
+/// What each stage did, and the memory of the GPU.
+pub fn table(report: &UpscaleReport) -> String {
+    let seconds = report.stages.elapsed.as_secs_f64().max(1e-9);
+    let bottleneck = report.stages.bottleneck().map(|stage| stage.name.as_str());
+    let header = ["stage", "in", "out", "busy", "waits in", "waits out", "queue"];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    rows.extend(report.stages.stages.iter().map(|stage| row(stage, seconds, bottleneck)));
+    let mut text = table::aligned(&rows);
+    if let Some(gpu) = &report.gpu {
+        text += &memory(gpu, report.inference.runtime_bytes);
+    }
+    text
+}
+
+fn row(stage: &StageReport, seconds: f64, bottleneck: Option<&str>) -> Vec<String> {
+    let share = |time: std::time::Duration| format!("{:.0}%", 100.0 * time.as_secs_f64() / seconds);
+    let mark = if bottleneck == Some(&stage.name) { "*" } else { "" };
+    let queue = match stage.queue.capacity {
+        0 => "-".to_owned(),
+        capacity => format!("{:.1}/{capacity}", stage.queue.mean_depth),
+    };
+    vec![
+        format!("{}{mark}", stage.name),
+        stage.items_in.to_string(),
+        stage.items_out.to_string(),
+        share(stage.busy),
+        share(stage.waiting_for_input),
+        share(stage.waiting_for_output),
+        queue,
+    ]
+}
+
+fn memory(gpu: &GpuReport, runtime_bytes: u64) -> String {
+    let (pool, mib) = (&gpu.pool, |bytes: u64| bytes >> 20);
+    format!(
+        "{}: {} MiB for frames at the peak, {} MiB for the model; pool hit rate {:.3}; {} MiB to the GPU, {} MiB back\n",
+        gpu.device.name,
+        mib(pool.peak_bytes as u64),
+        mib(runtime_bytes),
+        pool.hit_rate(),
+        mib(pool.uploaded_bytes),
+        mib(pool.downloaded_bytes),
+    )
+}

@@ -1,0 +1,129 @@
+//! Conversions of frames, in host memory or on a GPU, in one step or two.
+
+use rave_core::{BoxError, ChromaFilter, ColorSpec, Convert, HostFrame, PixelFormat, Stage, VideoInfo};
+use rave_cuda::{CudaConvert, CudaFrame, Pool};
+
+use crate::Error;
+
+/// What to convert to.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted {
+    pub(super) format: PixelFormat,
+    /// The colour of Y'CbCr samples, also of those that R'G'B' ones come from or become.
+    pub(super) color: ColorSpec,
+}
+
+impl Wanted {
+    fn with(self, format: PixelFormat) -> Self {
+        Self { format, ..self }
+    }
+
+    /// The colour that the samples get.
+    fn coded(self) -> ColorSpec {
+        match self.format {
+            PixelFormat::Rgb { .. } => self.color.to_rgb(),
+            _ => self.color,
+        }
+    }
+}
+
+/// One conversion in host memory, or two where there is none in one step.
+pub(super) struct Conversions {
+    steps: Vec<Convert>,
+    output: VideoInfo,
+}
+
+/// The same on a GPU.
+pub(super) struct CudaConversions {
+    steps: Vec<CudaConvert>,
+    output: VideoInfo,
+}
+
+impl Conversions {
+    /// In one step, or by way of R'G'B' where there is no direct way.
+    pub(super) fn new(from: &VideoInfo, wanted: Wanted) -> Result<Self, Error> {
+        let one =
+            |from: &VideoInfo, to: Wanted| Convert::new(from, to.format, to.coded(), ChromaFilter::Bilinear);
+        match one(from, wanted) {
+            Ok(direct) => Ok(Self::of(vec![direct], from)),
+            Err(error) if from.format.chroma() == wanted.format.chroma() => Err(Error::leaf(error)),
+            Err(_) => {
+                let to_rgb = one(from, wanted.with(PixelFormat::RGB_F32)).map_err(Error::leaf)?;
+                let from_rgb = one(to_rgb.output_info(), wanted).map_err(Error::leaf)?;
+                Ok(Self::of(vec![to_rgb, from_rgb], from))
+            }
+        }
+    }
+
+    fn of(steps: Vec<Convert>, input: &VideoInfo) -> Self {
+        let output = steps.last().map_or(*input, |step| *step.output_info());
+        Self { steps, output }
+    }
+
+    pub(super) const fn output_info(&self) -> &VideoInfo {
+        &self.output
+    }
+}
+
+impl Stage for Conversions {
+    type Input = HostFrame;
+    type Output = HostFrame;
+
+    fn process(&mut self, frame: HostFrame, emit: &mut dyn FnMut(HostFrame)) -> Result<(), BoxError> {
+        let mut frame = frame;
+        for step in &mut self.steps {
+            frame = step.convert(&frame)?;
+        }
+        emit(frame);
+        Ok(())
+    }
+
+    fn finish(&mut self, _: &mut dyn FnMut(HostFrame)) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+impl CudaConversions {
+    /// As [`Conversions::new`]; `None` if a step has no kernel.
+    pub(super) fn new(pool: &Pool, from: &VideoInfo, wanted: Wanted) -> Result<Option<Self>, Error> {
+        let one = |from: &VideoInfo, to: Wanted| match CudaConvert::new(
+            pool,
+            from,
+            to.format,
+            to.coded(),
+            ChromaFilter::Bilinear,
+        ) {
+            Ok(step) => Ok(Some(step)),
+            Err(rave_cuda::Error::Frame(_)) => Ok(None),
+            Err(error) => Err(Error::leaf(error)),
+        };
+        if let Some(direct) = one(from, wanted)? {
+            return Ok(Some(Self { output: *direct.output_info(), steps: vec![direct] }));
+        }
+        let Some(to_rgb) = one(from, wanted.with(PixelFormat::RGB_F32))? else { return Ok(None) };
+        let from_rgb = one(to_rgb.output_info(), wanted)?;
+        Ok(from_rgb.map(|last| Self { output: *last.output_info(), steps: vec![to_rgb, last] }))
+    }
+
+    pub(super) const fn output_info(&self) -> &VideoInfo {
+        &self.output
+    }
+}
+
+impl Stage for CudaConversions {
+    type Input = CudaFrame;
+    type Output = CudaFrame;
+
+    fn process(&mut self, frame: CudaFrame, emit: &mut dyn FnMut(CudaFrame)) -> Result<(), BoxError> {
+        let mut frame = frame;
+        for step in &mut self.steps {
+            frame = step.convert(&frame)?;
+        }
+        emit(frame);
+        Ok(())
+    }
+
+    fn finish(&mut self, _: &mut dyn FnMut(CudaFrame)) -> Result<(), BoxError> {
+        Ok(())
+    }
+}

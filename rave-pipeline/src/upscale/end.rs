@@ -1,0 +1,255 @@
+//! From enlarged frames to where they go.
+
+use std::fs::OpenOptions;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use rave_core::{HostBuffer, PixelFormat, VideoInfo};
+use rave_ffmpeg::{
+    Container, EncoderOptions, Input, MuxSummary, Muxer, SoftwareEncoder, StreamPlan, VideoCodec, VideoStream,
+};
+
+use super::choice::{Choice, Part};
+use super::convert::Wanted;
+use super::enlarge::working_color;
+use super::line::{Line, LineIn};
+use super::memory::HostMemory;
+use super::options::UpscaleOptions;
+use super::output::OutputFile;
+use super::samples::{SampleWriter, sample_format};
+use super::sinks::{CudaDigestSink, CudaNullSink, DigestSink, FrameSummary, NullSink};
+use super::stages::Output;
+use super::target::{Destination, FrameTarget, SampleFile, Target};
+use crate::{Assembly, Control, Error};
+
+/// Where a job is to end, as far as that is known at its beginning.
+pub(super) enum Goal<'a> {
+    File(&'a Path, Container),
+    Frames(&'a FrameTarget),
+}
+
+impl<'a> Goal<'a> {
+    /// # Errors
+    /// [`rave_ffmpeg::Error::ContainerUnknown`].
+    pub(super) fn new(target: &'a Target) -> Result<Self, Error> {
+        Ok(match target {
+            Target::File(path) => Self::File(path, Container::from_path(path).map_err(Error::leaf)?),
+            Target::Frames(target) => Self::Frames(target),
+        })
+    }
+}
+
+/// A complete line, and what it writes to.
+pub(super) enum End {
+    File(FileEnd),
+    Frames(FrameEnd),
+}
+
+impl End {
+    /// Appends what is behind the network.
+    pub(super) fn new(
+        line: Line,
+        source: &Source<'_>,
+        goal: Goal<'_>,
+        job: &mut Assembling<'_>,
+    ) -> Result<Self, Error> {
+        match goal {
+            Goal::File(path, container) => Ok(Self::File(FileEnd::new(line, source, path, container, job)?)),
+            Goal::Frames(target) => Ok(Self::Frames(FrameEnd::new(line, source, target, job)?)),
+        }
+    }
+
+    /// The frames that are encoded or written.
+    pub(super) const fn output(&self) -> &VideoInfo {
+        match self {
+            Self::File(end) => &end.output,
+            Self::Frames(end) => &end.output,
+        }
+    }
+
+    pub(super) fn encoder(&self) -> Option<&str> {
+        match self {
+            Self::File(end) => Some(&end.encoder),
+            Self::Frames(_) => None,
+        }
+    }
+
+    pub(super) fn streams(&self) -> &[StreamPlan] {
+        match self {
+            Self::File(end) => &end.streams,
+            Self::Frames(_) => &[],
+        }
+    }
+}
+
+/// An encoder and a muxer.
+pub(super) struct FileEnd {
+    pub(super) chain: Assembly<MuxSummary>,
+    pub(super) output: VideoInfo,
+    pub(super) encoder: String,
+    pub(super) streams: Vec<StreamPlan>,
+    pub(super) container: Container,
+    pub(super) path: PathBuf,
+    pub(super) file: OutputFile,
+}
+
+/// A sink of frames.
+pub(super) struct FrameEnd {
+    pub(super) chain: Assembly<FrameSummary>,
+    pub(super) output: VideoInfo,
+    pub(super) target: FrameTarget,
+    pub(super) file: Option<OutputFile>,
+}
+
+/// What the end of a line has to know of its beginning.
+pub(super) struct Source<'a> {
+    pub(super) input: &'a Input,
+    pub(super) stream: VideoStream,
+    /// The decoded frames, their colour as assumed where the source does not say.
+    pub(super) info: VideoInfo,
+}
+
+impl Source<'_> {
+    fn path(&self) -> Option<&Path> {
+        match self.input {
+            Input::File(path) => Some(path),
+            Input::Stdin => None,
+        }
+    }
+
+    /// The format of the coded samples, whatever decodes them: that of the software decoder.
+    fn coded_format(&self) -> PixelFormat {
+        self.stream.info().format
+    }
+
+    fn wanted(&self, format: PixelFormat) -> Wanted {
+        Wanted { format, color: working_color(&self.info) }
+    }
+}
+
+/// What the parts of a job add to while it is put together.
+pub(super) struct Assembling<'a> {
+    pub(super) options: &'a UpscaleOptions,
+    pub(super) control: &'a Control,
+    pub(super) memory: HostMemory,
+    pub(super) choices: Vec<Choice>,
+    pub(super) notices: Vec<String>,
+}
+
+impl<'a> Assembling<'a> {
+    pub(super) fn new(options: &'a UpscaleOptions, control: &'a Control) -> Self {
+        Self { options, control, memory: HostMemory::default(), choices: Vec::new(), notices: Vec::new() }
+    }
+}
+
+impl FileEnd {
+    /// Appends conversion, encoder and muxer. The file is created last, so that nothing is left of a job that never ran.
+    pub(super) fn new(
+        line: Line,
+        source: &Source<'_>,
+        path: &Path,
+        container: Container,
+        job: &mut Assembling<'_>,
+    ) -> Result<Self, Error> {
+        let options = job.options;
+        let encoder_options = encoder_options(options, &container);
+        let enlarged_source =
+            VideoInfo { format: source.coded_format(), color: source.info.color, ..*line.info() };
+        let (format, changes) =
+            SoftwareEncoder::pixel_format(&enlarged_source, &encoder_options).map_err(Error::leaf)?;
+        job.notices.extend(changes);
+        let line = line.convert("postprocess", source.wanted(format), &mut job.notices)?;
+        let LineIn { chain, info } = line.queue(options.queues.upscaled).into_host()?;
+        job.memory.add_encoder(&info, options.queues.upscaled)?;
+        job.memory.check()?;
+        let encoder = SoftwareEncoder::new(&info, &encoder_options, &container).map_err(Error::leaf)?;
+        let file = OutputFile::create(path, source.path(), options.existing)?;
+        let streams = Some((source.input, &source.stream));
+        let muxer = Muxer::create(file.temporary(), &container, &encoder.stream(), streams, &options.muxer)
+            .map_err(Error::leaf)?;
+        job.choices.push(Choice::first(Part::Encoder, "software"));
+        job.notices.extend_from_slice(muxer.notes());
+        let description = encoder.description();
+        let streams = muxer.plan().to_vec();
+        let sink = Output { muxer, control: job.control.clone() };
+        let chain = chain.queue(options.queues.upscaled).then("encode", encoder);
+        Ok(Self {
+            chain: chain.queue(options.queues.packets).sink("mux", sink).stall_limit(options.stall_limit),
+            output: info,
+            encoder: description,
+            streams,
+            container,
+            path: path.to_path_buf(),
+            file,
+        })
+    }
+}
+
+impl FrameEnd {
+    /// Appends conversion and sink.
+    pub(super) fn new(
+        line: Line,
+        source: &Source<'_>,
+        target: &FrameTarget,
+        job: &mut Assembling<'_>,
+    ) -> Result<Self, Error> {
+        let queues = job.options.queues;
+        let kind = match target {
+            FrameTarget::Samples(kind, _) => *kind,
+            FrameTarget::Null | FrameTarget::Digest => SampleFile::Raw,
+        };
+        let wanted = source.wanted(sample_format(kind, source.coded_format()));
+        let line = line.convert("postprocess", wanted, &mut job.notices)?.queue(queues.upscaled);
+        if let Line::Host(line) = &line {
+            job.memory.add_queue(&line.info, queues.upscaled)?;
+        }
+        job.memory.check()?;
+        let (output, mut file) = (*line.info(), None);
+        let chain = match (target, line) {
+            (FrameTarget::Null, Line::Host(line)) => line.chain.sink("null", NullSink::<HostBuffer>::new()),
+            (FrameTarget::Null, Line::Device(line, pool)) => {
+                line.chain.sink("null", CudaNullSink::new(&pool).map_err(Error::leaf)?)
+            }
+            (FrameTarget::Digest, Line::Host(line)) => line.chain.sink("hash", DigestSink::default()),
+            (FrameTarget::Digest, Line::Device(line, pool)) => {
+                line.chain.sink("hash", CudaDigestSink::new(&pool).map_err(Error::leaf)?)
+            }
+            (FrameTarget::Samples(kind, destination), line) => {
+                let line = line.into_host()?.queue(queues.upscaled);
+                let writer = open(destination, source, job.options, &mut file)?;
+                let sink = SampleWriter::new(*kind, &line.info, writer).map_err(Error::Leaf)?;
+                line.chain.sink("write", sink)
+            }
+        };
+        Ok(Self { chain: chain.stall_limit(job.options.stall_limit), output, target: target.clone(), file })
+    }
+}
+
+/// Bytes that are gathered before they are written.
+const WRITE_BYTES: usize = 1 << 20;
+
+fn open(
+    destination: &Destination,
+    source: &Source<'_>,
+    options: &UpscaleOptions,
+    file: &mut Option<OutputFile>,
+) -> Result<Box<dyn Write + Send>, Error> {
+    let writer: Box<dyn Write + Send> = match destination {
+        Destination::Stdout => Box::new(io::stdout()),
+        Destination::File(path) => {
+            let created = file.insert(OutputFile::create(path, source.path(), options.existing)?);
+            let opened = OpenOptions::new().write(true).open(created.temporary());
+            Box::new(opened.map_err(|source| Error::OutputUnwritable { path: path.clone(), source })?)
+        }
+    };
+    Ok(Box::new(BufWriter::with_capacity(WRITE_BYTES, writer)))
+}
+
+fn encoder_options(options: &UpscaleOptions, container: &Container) -> EncoderOptions {
+    let mut encoder = options.encoder.clone();
+    let named = encoder.encoder.as_deref();
+    let is_its_encoder = |codec: &VideoCodec| named.is_some_and(|name| codec.encoders().contains(&name));
+    let implied = VideoCodec::ALL.into_iter().find(is_its_encoder);
+    encoder.codec = options.codec.or(implied).unwrap_or_else(|| container.default_codec());
+    encoder
+}

@@ -1,0 +1,129 @@
+//! The open end of the line of stages: where its frames are, and how they get elsewhere.
+
+use rave_core::{Buffer, Frame, HostBuffer, Stage, VideoInfo};
+use rave_cuda::{CudaBuffer, Download, Pool, Upload};
+
+use super::convert::{Conversions, CudaConversions, Wanted};
+use crate::{Chain, Error};
+
+/// A chain whose open end gives frames in memory of type `B`, and what is true of them.
+pub(super) struct LineIn<B> {
+    pub(super) chain: Chain<Frame<B>>,
+    pub(super) info: VideoInfo,
+}
+
+/// A chain whose open end gives frames, in one kind of memory or the other.
+pub(super) enum Line {
+    Host(LineIn<HostBuffer>),
+    /// And the pool that they come from.
+    Device(LineIn<CudaBuffer>, Pool),
+}
+
+impl<B: Buffer> LineIn<B> {
+    /// Appends a stage whose frames `info` describes.
+    pub(super) fn then<S>(self, name: &str, stage: S, info: VideoInfo) -> Self
+    where
+        S: Stage<Input = Frame<B>, Output = Frame<B>> + 'static,
+    {
+        Self { chain: self.chain.then(name, stage), info }
+    }
+
+    /// Sets the length of the queue at the open end.
+    pub(super) fn queue(self, capacity: usize) -> Self {
+        Self { chain: self.chain.queue(capacity), ..self }
+    }
+}
+
+impl LineIn<HostBuffer> {
+    pub(super) fn convert(self, name: &str, wanted: Wanted) -> Result<Self, Error> {
+        let stage = Conversions::new(&self.info, wanted)?;
+        let info = *stage.output_info();
+        Ok(self.then(name, stage, info))
+    }
+}
+
+impl Line {
+    pub(super) const fn info(&self) -> &VideoInfo {
+        match self {
+            Self::Host(line) => &line.info,
+            Self::Device(line, _) => &line.info,
+        }
+    }
+
+    /// Sets the length of the queue at the open end.
+    pub(super) fn queue(self, capacity: usize) -> Self {
+        match self {
+            Self::Host(line) => Self::Host(line.queue(capacity)),
+            Self::Device(line, pool) => Self::Device(line.queue(capacity), pool),
+        }
+    }
+
+    /// The frames in host memory: through a download if they are elsewhere.
+    pub(super) fn into_host(self) -> Result<LineIn<HostBuffer>, Error> {
+        match self {
+            Self::Host(line) => Ok(line),
+            Self::Device(LineIn { chain, info }, pool) => {
+                let stage = Download::new(&pool, &info).map_err(Error::leaf)?;
+                Ok(LineIn { chain: chain.then("download", stage), info })
+            }
+        }
+    }
+
+    /// The frames on the pool's device: through an upload if they are elsewhere.
+    pub(super) fn into_device(self, pool: &Pool) -> Result<LineIn<CudaBuffer>, Error> {
+        match self {
+            Self::Device(line, _) => Ok(line),
+            Self::Host(LineIn { chain, info }) => {
+                let stage = Upload::new(pool, &info).map_err(Error::leaf)?;
+                Ok(LineIn { chain: chain.then("upload", stage), info })
+            }
+        }
+    }
+
+    /// Converts the frames where they are. Those that their device has no kernel for are downloaded before, which is
+    /// noted.
+    pub(super) fn convert(
+        self,
+        name: &str,
+        wanted: Wanted,
+        notices: &mut Vec<String>,
+    ) -> Result<Self, Error> {
+        match self {
+            Self::Host(line) => Ok(Self::Host(line.convert(name, wanted)?)),
+            Self::Device(line, pool) => match CudaConversions::new(&pool, &line.info, wanted)? {
+                Some(stage) => {
+                    let info = *stage.output_info();
+                    Ok(Self::Device(line.then(name, stage, info), pool))
+                }
+                None => {
+                    notices.push(detour(&line.info, wanted));
+                    Ok(Self::Host(Self::Device(line, pool).into_host()?.convert(name, wanted)?))
+                }
+            },
+        }
+    }
+
+    /// Converts the frames and brings them to the pool's device, in this order if it has no kernel, which is noted.
+    pub(super) fn convert_on(
+        self,
+        pool: &Pool,
+        name: &str,
+        wanted: Wanted,
+        notices: &mut Vec<String>,
+    ) -> Result<LineIn<CudaBuffer>, Error> {
+        match CudaConversions::new(pool, self.info(), wanted)? {
+            Some(stage) => {
+                let info = *stage.output_info();
+                Ok(self.into_device(pool)?.then(name, stage, info))
+            }
+            None => {
+                notices.push(detour(self.info(), wanted));
+                Self::Host(self.into_host()?.convert(name, wanted)?).into_device(pool)
+            }
+        }
+    }
+}
+
+fn detour(from: &VideoInfo, to: Wanted) -> String {
+    format!("{} is converted to {} on the host: there is no GPU kernel for it", from.format, to.format)
+}

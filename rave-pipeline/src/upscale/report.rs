@@ -1,0 +1,110 @@
+//! What a job is going to do, and what it did.
+
+use std::path::PathBuf;
+
+use rave_core::VideoInfo;
+use rave_cuda::{DeviceInfo, PoolHealth};
+use rave_ffmpeg::{DecodeReport, MuxSummary, StreamPlan};
+use rave_tensorrt::ModelInfo;
+
+#[cfg(doc)]
+use crate::Control;
+use crate::Report;
+
+use super::check::CheckReport;
+use super::choice::Choice;
+use super::sinks::FrameSummary;
+use super::target::FrameTarget;
+
+/// What a job is going to do.
+#[derive(Clone, Debug)]
+pub struct UpscalePlan {
+    /// The decoded video, its colour as assumed where the source does not say.
+    pub source: VideoInfo,
+    /// The network.
+    pub model: ModelInfo,
+    /// The video that is encoded or written.
+    pub output: VideoInfo,
+    /// The encoder and its settings; `None` where frames are not encoded.
+    pub encoder: Option<String>,
+    /// What happens to each stream of the source; empty where only the video is kept.
+    pub streams: Vec<StreamPlan>,
+    /// Frames of the source, as its header or duration says.
+    pub estimated_frames: Option<u64>,
+    /// What was chosen, and why.
+    pub choices: Vec<Choice>,
+    /// What was assumed or had to be changed, a sentence each.
+    pub notices: Vec<String>,
+}
+
+/// What a job did.
+#[derive(Clone, Debug)]
+pub struct UpscaleReport {
+    /// What it was to do.
+    pub plan: UpscalePlan,
+    /// What was written.
+    pub written: Written,
+    /// Frames decoded, concealed, reconstructed.
+    pub decoding: DecodeReport,
+    /// What the network did.
+    pub inference: rave_tensorrt::UpscaleReport,
+    /// The GPU that it worked on, if any.
+    pub gpu: Option<GpuReport>,
+    /// Times and counts of the stages.
+    pub stages: Report,
+    /// Frames that the source's header announces but that are not in the file or could not be decoded.
+    pub missing_frames: u64,
+    /// Frames that are two fields: they were enlarged as if they were pictures, and are encoded as such.
+    pub interlaced_frames: u64,
+    /// Whether [`Control::finish`] ended it before the source did.
+    pub is_cut_short: bool,
+}
+
+/// What came out of a job.
+#[derive(Clone, Debug)]
+pub enum Written {
+    /// A file that holds the encoded video.
+    File {
+        /// Its name.
+        path: PathBuf,
+        /// Packets and bytes written.
+        muxing: MuxSummary,
+        /// The comparison of the file with the source.
+        check: CheckReport,
+    },
+    /// Frames as they are.
+    Frames {
+        /// Where they went.
+        target: FrameTarget,
+        /// Their number, and their digests.
+        summary: FrameSummary,
+    },
+}
+
+/// A GPU at work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GpuReport {
+    /// The GPU, its free memory as of the beginning.
+    pub device: DeviceInfo,
+    /// The memory of frames, and the bytes that crossed the bus. What the network takes is in
+    /// [`rave_tensorrt::UpscaleReport::runtime_bytes`].
+    pub pool: PoolHealth,
+}
+
+impl UpscaleReport {
+    /// Frames in the output: as many as were decoded.
+    pub const fn frames(&self) -> u64 {
+        match &self.written {
+            Written::File { check, .. } => check.frames,
+            Written::Frames { summary, .. } => summary.frames,
+        }
+    }
+
+    /// Bytes written.
+    pub const fn bytes(&self) -> u64 {
+        match &self.written {
+            Written::File { muxing, .. } => muxing.bytes,
+            Written::Frames { summary, .. } => summary.bytes,
+        }
+    }
+}
