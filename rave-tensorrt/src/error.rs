@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use rave_core::{Code, CodedError};
 
+use crate::provider::{Provider, Refused};
+
 /// What can go wrong between a model file and an upscaled frame.
 ///
 /// Where ONNX Runtime said why, its own words are the error's [`source`](std::error::Error::source).
@@ -67,6 +69,63 @@ pub enum Error {
         /// ONNX Runtime's words.
         source: ort::Error,
     },
+    /// ONNX Runtime was built without the provider.
+    #[error("the ONNX Runtime at {} was built without the {provider} provider", .runtime.display())]
+    ProviderMissing {
+        /// The wanted provider.
+        provider: Provider,
+        /// The ONNX Runtime library.
+        runtime: PathBuf,
+        /// ONNX Runtime's words.
+        source: ort::Error,
+    },
+    /// The provider's library, or one that it needs, cannot be loaded.
+    #[error("the {provider} provider cannot be loaded from {}: {reason}", .library.display())]
+    ProviderLoad {
+        /// The wanted provider.
+        provider: Provider,
+        /// Its library.
+        library: PathBuf,
+        /// The loader's words, which name what is missing.
+        reason: String,
+    },
+    /// The provider is there but cannot be used, on this GPU or for this model.
+    #[error("the {provider} provider cannot be used")]
+    ProviderRefused {
+        /// The wanted provider.
+        provider: Provider,
+        /// ONNX Runtime's words.
+        source: ort::Error,
+    },
+    /// None of several providers can be used.
+    #[error("no execution provider can be used; {}", Refusals(.refused))]
+    NoProvider {
+        /// Each provider that was tried, in order, with the reason.
+        refused: Vec<Refused>,
+    },
+    /// The GPU, or the limit, has too little memory for the network's inner tensors.
+    #[error("model {model} needs more GPU memory for a picture of {width}x{height} than it can have")]
+    InferenceMemory {
+        /// The model's name.
+        model: String,
+        /// Width given to the model, in pixels.
+        width: u32,
+        /// Height given to the model, in pixels.
+        height: u32,
+        /// ONNX Runtime's words.
+        source: ort::Error,
+    },
+    /// A frame came out with NaN or infinity.
+    #[error("model {model} gave values that are not finite numbers in frame {frame}, counted from 0")]
+    NotFinite {
+        /// The model's name.
+        model: String,
+        /// The frame's number, counted from 0.
+        frame: u64,
+    },
+    /// A GPU failed, or its memory does not suffice.
+    #[error(transparent)]
+    Cuda(#[from] rave_cuda::Error),
     /// The system gave no thread.
     #[error("a thread for upscaling cannot be started")]
     Thread(#[source] io::Error),
@@ -87,9 +146,23 @@ impl CodedError for Error {
             Self::ModelInvalid { .. } => Code::ModelInvalid,
             Self::ModelUnsupported { .. } => Code::ModelUnsupported,
             Self::InferenceFailed { .. } => Code::InferenceFailed,
+            Self::ProviderMissing { .. } => Code::ProviderMissing,
+            Self::ProviderLoad { .. } => Code::ProviderLoadFailed,
+            Self::ProviderRefused { .. } | Self::NoProvider { .. } => Code::ProviderRefused,
+            Self::InferenceMemory { .. } => Code::InferenceMemory,
+            Self::NotFinite { .. } => Code::OutputNotFinite,
+            Self::Cuda(error) => error.code(),
             Self::Thread(_) => Code::OutOfMemory,
             Self::Options(_) => Code::SessionOptions,
             Self::Frame(error) => error.code(),
+        }
+    }
+
+    fn is_recoverable(&self) -> bool {
+        match self {
+            Self::InferenceMemory { .. } => true,
+            Self::Cuda(error) => error.is_recoverable(),
+            _ => false,
         }
     }
 }
@@ -111,6 +184,17 @@ impl fmt::Display for Attempts<'_> {
         for (index, Attempt { place, reason }) in self.0.iter().enumerate() {
             let separator = if index == 0 { "" } else { "; " };
             write!(f, "{separator}{} ({reason})", place.display())?;
+        }
+        Ok(())
+    }
+}
+
+struct Refusals<'a>(&'a [Refused]);
+
+impl fmt::Display for Refusals<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, refused) in self.0.iter().enumerate() {
+            write!(f, "{}{refused}", if index == 0 { "" } else { "; " })?;
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! Reads from an ONNX file what a session does not tell: how wide the network is.
 
+use crate::wire::{Field, Fields};
+
 /// How much a network holds while it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Width {
@@ -37,87 +39,17 @@ impl Width {
 
 /// The larger channel count of a convolution's weights; 0 for other tensors.
 fn channels(tensor: &[u8]) -> u64 {
-    let mut dims = Vec::new();
-    for (field, value) in Fields(tensor) {
-        match (field, value) {
-            (1, Field::Number(dim)) => dims.push(dim),
-            (1, Field::Bytes(mut packed)) => {
-                while let Some(dim) = varint(&mut packed) {
-                    dims.push(dim);
-                }
-            }
-            _ => {}
-        }
-    }
+    let dims = Fields(tensor).all_numbers(1);
     if let [outputs, inputs, _, _] = dims[..] { outputs.max(inputs) } else { 0 }
 }
 
 fn block_size(node: &[u8]) -> Option<u64> {
     Fields(node).find_map(|(field, value)| match (field, value) {
         (5, Field::Bytes(attribute)) if Fields(attribute).find_bytes(1) == Some(b"blocksize") => {
-            Fields(attribute).find_map(|field| match field {
-                (3, Field::Number(size)) => Some(size),
-                _ => None,
-            })
+            Fields(attribute).find_number(3)
         }
         _ => None,
     })
-}
-
-enum Field<'a> {
-    Number(u64),
-    Bytes(&'a [u8]),
-    Other,
-}
-
-/// The fields of a protobuf message; ends at the first that is malformed.
-struct Fields<'a>(&'a [u8]);
-
-impl<'a> Fields<'a> {
-    fn find_bytes(mut self, number: u64) -> Option<&'a [u8]> {
-        self.find_map(|field| match field {
-            (found, Field::Bytes(bytes)) if found == number => Some(bytes),
-            _ => None,
-        })
-    }
-
-    fn bytes(&mut self, count: u64) -> Option<&'a [u8]> {
-        let (bytes, rest) = self.0.split_at_checked(usize::try_from(count).ok()?)?;
-        self.0 = rest;
-        Some(bytes)
-    }
-}
-
-impl<'a> Iterator for Fields<'a> {
-    type Item = (u64, Field<'a>);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let key = varint(&mut self.0)?;
-        let value = match key & 7 {
-            0 => Field::Number(varint(&mut self.0)?),
-            1 => self.bytes(8).map(|_| Field::Other)?,
-            2 => {
-                let count = varint(&mut self.0)?;
-                Field::Bytes(self.bytes(count)?)
-            }
-            5 => self.bytes(4).map(|_| Field::Other)?,
-            _ => return None,
-        };
-        Some((key >> 3, value))
-    }
-}
-
-fn varint(bytes: &mut &[u8]) -> Option<u64> {
-    let mut value = 0;
-    for shift in (0..64).step_by(7) {
-        let (&byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            return Some(value);
-        }
-    }
-    None
 }
 
 #[cfg(test)]

@@ -118,3 +118,13 @@ pub fn memory_estimate(info: &ModelInfo, width: u32, height: u32) -> u64 {
     let pictures = sample_bytes * (1 + u64::from(info.scale).pow(2));
     pixels.saturating_mul(pictures.saturating_add(info.inner_bytes_per_pixel))
 }
+
+/// As [`memory_estimate`], for the CUDA provider: it computes in half precision what is in half precision.
+pub(crate) fn device_memory_estimate(info: &ModelInfo, width: u32, height: u32) -> u64 {
+    let pixels = u64::from(width) * u64::from(height);
+    let inner_bytes = match info.sample {
+        Sample::F16 => info.inner_bytes_per_pixel / 3,
+        _ => info.inner_bytes_per_pixel,
+    };
+    pixels.saturating_mul(inner_bytes)
+}

@@ -3,7 +3,7 @@
 //! ```no_run
 //! use std::path::Path;
 //!
-//! use rave_core::{BoxError, HostFrame, Stage, VideoInfo};
+//! use rave_core::{BoxError, HostBuffer, HostFrame, Stage, VideoInfo};
 //! use rave_tensorrt::{Model, ModelSource, Runtime, SessionOptions, Upscaler, UpscalerOptions};
 //!
 //! fn upscale(frames: Vec<HostFrame>, video: VideoInfo) -> Result<Vec<HostFrame>, BoxError> {
@@ -13,7 +13,7 @@
 //!     println!("{}: {}", model.info().name, model.info());
 //!     assert_eq!(video.format, model.info().input_format(video.format), "frames are to be converted first");
 //!
-//!     let mut upscaler = Upscaler::new(model, &video, &UpscalerOptions::default())?;
+//!     let mut upscaler = Upscaler::<HostBuffer>::new(model, &video, &UpscalerOptions::default())?;
 //!     let mut upscaled = Vec::new();
 //!     for frame in frames {
 //!         upscaler.process(frame, &mut |frame| upscaled.push(frame))?;
@@ -33,27 +33,39 @@
 //! writes the output frame's: nothing is copied.
 
 mod chroma;
+mod conversion;
+mod device;
 mod error;
 mod graph;
+mod host;
 mod info;
 mod lane;
 mod model;
 mod network;
 #[doc(hidden)]
 pub mod onnx;
+mod origin;
 mod plan;
 mod planes;
+mod precision;
 mod probe;
+mod provider;
+mod report;
 mod runtime;
 mod source;
 mod tiling;
 mod upscaler;
+mod wire;
 mod worker;
 
+pub use device::{ConvolutionSearch, CudaOptions, DeviceModel, DeviceSessionOptions, OnNan, TensorRtOptions};
 pub use error::{Attempt, Error};
 pub use info::{ModelColor, ModelInfo, TensorAxes, memory_estimate};
 pub use model::{Model, SessionOptions};
 pub use plan::{Tile, UpscalerOptions};
+pub use precision::Precision;
+pub use provider::{Provider, Refused};
+pub use report::{ReportHandle, UpscaleReport};
 pub use runtime::Runtime;
 pub use source::{BuiltIn, ModelSource, built_in_models};
 pub use upscaler::Upscaler;

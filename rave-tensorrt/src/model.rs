@@ -1,12 +1,7 @@
-use std::borrow::Cow;
-use std::fs::{self, File};
-use std::io::ErrorKind;
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
-use ort::ErrorCode;
 use ort::session::Session;
 use ort::session::builder::SessionBuilder;
 
@@ -14,15 +9,20 @@ use crate::error::Error;
 use crate::graph::Width;
 use crate::info::ModelInfo;
 use crate::network::Network;
+use crate::origin::Origin;
+use crate::precision::Precision;
 use crate::probe::{self, Refusal};
 use crate::runtime::Runtime;
 use crate::source::ModelSource;
 
-/// How a model is run.
+/// How a model is run on the CPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SessionOptions {
     /// Threads that compute; `None` for one for each core.
     pub threads: Option<NonZeroUsize>,
+    /// Precision of input, output and what is between. The CPU computes in single precision whatever this is; with
+    /// [`Precision::Fp16`] what passes from one operator to the next is rounded to half, as on a GPU.
+    pub precision: Precision,
 }
 
 /// A model that is loaded and has been seen to work.
@@ -34,12 +34,6 @@ pub struct Model {
     threads: NonZeroUsize,
 }
 
-/// What it takes to open a model again.
-struct Origin {
-    runtime: Runtime,
-    source: ModelSource,
-}
-
 impl Model {
     /// Loads a model for the CPU, reads its shapes and runs it once on a small picture.
     ///
@@ -49,11 +43,12 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::ModelMissing`] if the file cannot be read; [`Error::ModelInvalid`] if ONNX Runtime does not accept it;
-    /// [`Error::ModelUnsupported`] if it is another kind of model, with what it is.
+    /// [`Error::ModelUnsupported`] if it is another kind of model, with what it is, or cannot be rewritten for another
+    /// precision.
     pub fn load(runtime: &Runtime, source: &ModelSource, options: &SessionOptions) -> Result<Self, Error> {
-        let origin = Origin { runtime: runtime.clone(), source: source.clone() };
+        let origin = Origin::new(runtime, source, options.precision)?;
         let threads = options.threads.unwrap_or_else(all_cores);
-        let session = origin.open(threads)?;
+        let session = open(&origin, threads)?;
         let bytes = origin.bytes();
         let (info, network) =
             probe::inspect(&source.name(), Width::of_model(&bytes), session).map_err(|refusal| {
@@ -61,12 +56,19 @@ impl Model {
                 Error::ModelUnsupported { model: source.to_string(), reason, source: why }
             })?;
         tracing::debug!(model = %source, %info, "model loaded");
-        Ok(Self { info, network, origin: Arc::new(origin), weights_bytes: bytes.len() as u64, threads })
+        let weights_bytes = bytes.len() as u64;
+        drop(bytes);
+        Ok(Self { info, network, origin: Arc::new(origin), weights_bytes, threads })
     }
 
     /// What the model takes and gives.
     pub const fn info(&self) -> &ModelInfo {
         &self.info
+    }
+
+    /// Where it comes from.
+    pub(crate) const fn origin(&self) -> &Arc<Origin> {
+        &self.origin
     }
 
     pub(crate) const fn network_mut(&mut self) -> &mut Network {
@@ -85,8 +87,8 @@ impl Model {
 
     /// The same model again, on `threads` threads of its own.
     pub(crate) fn again(&self, threads: NonZeroUsize) -> Result<Self, Error> {
-        let invalid = |error| refused(&self.origin.source, error);
-        let network = Network::new(self.origin.open(threads)?).map_err(invalid)?;
+        let invalid = |error| self.origin.refused(error);
+        let network = Network::new(open(&self.origin, threads)?).map_err(invalid)?;
         let (info, origin) = (self.info.clone(), Arc::clone(&self.origin));
         Ok(Self { info, network, origin, weights_bytes: self.weights_bytes, threads })
     }
@@ -96,26 +98,9 @@ fn all_cores() -> NonZeroUsize {
     thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
-impl Origin {
-    /// The model file; nothing if it went away.
-    fn bytes(&self) -> Cow<'static, [u8]> {
-        match &self.source {
-            ModelSource::BuiltIn(model) => model.bytes(),
-            ModelSource::File(path) => fs::read(path).unwrap_or_default().into(),
-        }
-    }
-
-    fn open(&self, threads: NonZeroUsize) -> Result<Session, Error> {
-        let invalid = |error| refused(&self.source, error);
-        let mut builder = builder(&self.runtime, threads).map_err(Error::RuntimeFailed)?;
-        match &self.source {
-            ModelSource::BuiltIn(model) => builder.commit_from_memory(&model.bytes()).map_err(invalid),
-            ModelSource::File(path) => {
-                check_readable(path)?;
-                builder.commit_from_file(path).map_err(invalid)
-            }
-        }
-    }
+fn open(origin: &Origin, threads: NonZeroUsize) -> Result<Session, Error> {
+    let builder = builder(origin.runtime(), threads).map_err(Error::RuntimeFailed)?;
+    origin.commit(builder)
 }
 
 fn builder(runtime: &Runtime, threads: NonZeroUsize) -> Result<SessionBuilder, ort::Error> {
@@ -125,25 +110,4 @@ fn builder(runtime: &Runtime, threads: NonZeroUsize) -> Result<SessionBuilder, o
         .with_config_entry("session.force_spinning_stop", "1")?
         // Costs up to twice the memory and gains nothing that can be measured.
         .with_memory_pattern(false)?)
-}
-
-/// ONNX Runtime's words for a missing file do not tell it from a broken one.
-fn check_readable(path: &Path) -> Result<(), Error> {
-    let missing = |source| Error::ModelMissing { path: path.to_path_buf(), source };
-    let metadata = File::open(path).and_then(|file| file.metadata()).map_err(missing)?;
-    if metadata.is_dir() {
-        return Err(missing(ErrorKind::IsADirectory.into()));
-    }
-    Ok(())
-}
-
-fn refused(source: &ModelSource, error: ort::Error) -> Error {
-    let model = source.to_string();
-    match error.code() {
-        ErrorCode::NotImplemented => {
-            let reason = "it uses an operation that ONNX Runtime lacks".to_owned();
-            Error::ModelUnsupported { model, reason, source: Some(error) }
-        }
-        _ => Error::ModelInvalid { model, source: error },
-    }
 }

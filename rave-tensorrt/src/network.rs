@@ -3,7 +3,8 @@ use std::fmt::Debug;
 use std::ptr;
 
 use ort::AsPointer;
-use ort::session::Session;
+use ort::session::{NoSelectedOutputs, RunOptions, Session};
+use ort::sys;
 use ort::value::{PrimitiveTensorElementType, TensorRef, TensorRefMut};
 use rave_core::SampleType;
 
@@ -41,23 +42,40 @@ impl Network {
     ) -> Result<(), ort::Error> {
         let input = TensorRef::from_array_view((input_shape, input))?;
         let output = TensorRefMut::from_array_view_mut((output_shape, output))?;
-        let mut output_value = output.ptr().cast_mut();
+        // SAFETY: both values borrow slices that live through the call, the output's exclusively, and their shapes were
+        // checked against the slices' lengths above.
+        unsafe { self.run_values(input.ptr(), output.ptr().cast_mut(), None) }
+    }
+
+    /// Runs the network from one value into another.
+    ///
+    /// # Errors
+    /// ONNX Runtime's, among others if the output would have another shape than its value.
+    ///
+    /// # Safety
+    /// - Both values are valid tensors; until the run is over (with a provider that only enqueues: until the work is
+    ///   done) their memory is as large as their shapes say, and nobody else writes to it or reads the output.
+    pub(crate) unsafe fn run_values(
+        &mut self,
+        input: *const sys::OrtValue,
+        mut output: *mut sys::OrtValue,
+        options: Option<&RunOptions<NoSelectedOutputs>>,
+    ) -> Result<(), ort::Error> {
         // SAFETY:
         // - the session is valid as long as `self.session`, and `&mut self` makes this its only run at the time;
         // - one name and one value are passed for one input and one output; the names end with a zero;
-        // - both values borrow slices that live through the call, the output's exclusively, and their shapes were
-        //   checked against the slices' lengths above; `Run` writes into a value that is given, or fails if its shape is
-        //   not the result's (onnxruntime_c_api.h, OrtApi::Run), and keeps none of the pointers.
+        // - the values are the caller's promise; `Run` writes into a value that is given, or fails if its shape is not the
+        //   result's (onnxruntime_c_api.h, OrtApi::Run), and keeps none of the pointers.
         let status = unsafe {
             (ort::api().Run)(
                 self.session.ptr().cast_mut(),
-                ptr::null(),
+                options.map_or(ptr::null(), AsPointer::ptr),
                 &self.input.as_ptr(),
-                &input.ptr(),
+                &input,
                 1,
                 &self.output.as_ptr(),
                 1,
-                &mut output_value,
+                &mut output,
             )
         };
         // SAFETY: the status comes from ONNX Runtime and is used nowhere else.

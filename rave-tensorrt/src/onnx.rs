@@ -1,5 +1,7 @@
 //! Writes ONNX models: as much of `onnx.proto3` as the built-in model and the models of tests and benchmarks need.
 
+use crate::wire::Message;
+
 /// Element types (`TensorProto.DataType`).
 pub const FLOAT: u64 = 1;
 /// Unsigned bytes.
@@ -8,59 +10,6 @@ pub const UINT8: u64 = 2;
 pub const INT64: u64 = 7;
 /// Half precision.
 pub const FLOAT16: u64 = 10;
-
-/// A message in protobuf's wire format.
-#[derive(Clone, Default)]
-struct Message(Vec<u8>);
-
-impl Message {
-    fn varint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.0.push(value as u8 | 0x80);
-            value >>= 7;
-        }
-        self.0.push(value as u8);
-    }
-
-    #[must_use]
-    fn int(mut self, field: u64, value: u64) -> Self {
-        self.varint(field << 3);
-        self.varint(value);
-        self
-    }
-
-    #[must_use]
-    fn float(mut self, field: u64, value: f32) -> Self {
-        self.varint(field << 3 | 5);
-        self.0.extend(value.to_le_bytes());
-        self
-    }
-
-    #[must_use]
-    fn bytes(mut self, field: u64, bytes: &[u8]) -> Self {
-        self.varint(field << 3 | 2);
-        self.varint(bytes.len() as u64);
-        self.0.extend(bytes);
-        self
-    }
-
-    #[must_use]
-    fn text(self, field: u64, text: &str) -> Self {
-        self.bytes(field, text.as_bytes())
-    }
-
-    #[must_use]
-    fn message(self, field: u64, message: &Message) -> Self {
-        self.bytes(field, &message.0)
-    }
-
-    #[must_use]
-    fn packed(self, field: u64, values: &[i64]) -> Self {
-        let mut packed = Message::default();
-        values.iter().for_each(|&value| packed.varint(value as u64));
-        self.message(field, &packed)
-    }
-}
 
 /// A dimension of an input or output.
 #[derive(Clone, Copy)]

@@ -67,11 +67,18 @@ pub(crate) fn lanes(info: &ModelInfo, weights_bytes: u64, axes: &[Axis; 2], thre
     }
 }
 
-/// The axes of a picture as the network will see them: width and height.
+/// Whether [`Tile::Auto`] gives a picture of this size whole to a network on the CPU.
+pub(crate) fn fits_host(info: &ModelInfo, width: u32, height: u32) -> bool {
+    memory_estimate(info, width, height) <= AUTO_LIMIT_BYTES
+}
+
+/// The axes of a picture as the network will see them: width and height. `fits` says whether [`Tile::Auto`] means whole
+/// pictures of a size.
 pub(crate) fn axes(
     info: &ModelInfo,
     input: &VideoInfo,
     options: &UpscalerOptions,
+    fits: impl Fn(u32, u32) -> bool,
 ) -> Result<[Axis; 2], Error> {
     let lengths = [input.width as usize, input.height as usize];
     let multiple = info.multiple as usize;
@@ -83,7 +90,7 @@ pub(crate) fn axes(
     let side = match options.tile {
         Tile::Size(0) => return Err(Error::Options("a tile size of 0 is not possible".into())),
         Tile::Size(side) => side,
-        Tile::Auto if memory_estimate(info, input.width, input.height) > AUTO_LIMIT_BYTES => AUTO_TILE,
+        Tile::Auto if !fits(input.width, input.height) => AUTO_TILE,
         Tile::Off | Tile::Auto => return Ok(lengths.map(|length| Axis::whole(length, multiple))),
     };
     let side = (side as usize).next_multiple_of(multiple);

@@ -58,6 +58,12 @@ impl Axis {
     }
 }
 
+/// The size of the tiles that a picture is cut into: width and height; nothing if it is not cut.
+pub(crate) fn tile_size([x, y]: &[Axis; 2]) -> Option<(u32, u32)> {
+    let is_cut = x.spans.len() > 1 || y.spans.len() > 1;
+    is_cut.then_some((x.tile as u32, y.tile as u32))
+}
+
 /// The pixel that stands for position `index` of an axis of `length` pixels: reflected at the last, without repeating it.
 pub(crate) const fn reflect(index: usize, length: usize) -> usize {
     if index < length {

@@ -7,8 +7,8 @@ mod support;
 use std::num::NonZeroUsize;
 
 use rave_core::{
-    Chroma, Code, CodedError, ColorSpec, FrameInfo, HostFrame, Packing, PixelFormat, Sample, Siting, Stage,
-    Timestamp, VideoInfo,
+    Chroma, Code, CodedError, ColorSpec, FrameInfo, HostBuffer, HostFrame, Packing, PixelFormat, Sample,
+    Siting, Stage, Timestamp, VideoInfo,
 };
 use rave_tensorrt::{
     BuiltIn, Model, ModelColor, ModelSource, SessionOptions, Tile, Upscaler, UpscalerOptions,
@@ -114,7 +114,7 @@ fn a_tile_size_that_a_fixed_model_cannot_have_is_refused() {
     let refused = |tile, width| {
         let model = load("nearest-fixed-64x48-x2.onnx").unwrap();
         let options = UpscalerOptions { tile, overlap: None };
-        Upscaler::new(model, &video(RGB, width, 48), &options).err().map(|error| error.code())
+        Upscaler::<HostBuffer>::new(model, &video(RGB, width, 48), &options).err().map(|error| error.code())
     };
     assert_eq!(refused(Tile::Size(32), 64), Some(Code::SessionOptions));
     assert_eq!(refused(Tile::Off, 65), Some(Code::SessionOptions));
@@ -129,7 +129,7 @@ fn impossible_tiles_are_refused() {
     {
         let model = load("nearest-rgb-x2.onnx").unwrap();
         let options = UpscalerOptions { tile: Tile::Size(size), overlap };
-        let result = Upscaler::new(model, &video(RGB, 100, 100), &options);
+        let result = Upscaler::<HostBuffer>::new(model, &video(RGB, 100, 100), &options);
         assert_eq!(result.is_ok(), is_possible, "tiles of {size} overlapping by {overlap:?}");
     }
 }
@@ -218,7 +218,10 @@ fn colour_time_and_aspect_ratio_stay() {
 fn frames_that_were_not_promised_are_refused() {
     let refused = |format| {
         let model = load("nearest-rgb-x2.onnx").unwrap();
-        Upscaler::new(model, &video(format, 40, 30), &UpscalerOptions::default()).err().unwrap().code()
+        Upscaler::<HostBuffer>::new(model, &video(format, 40, 30), &UpscalerOptions::default())
+            .err()
+            .unwrap()
+            .code()
     };
     assert_eq!(refused(PixelFormat::NV12), Code::FormatUnsupported);
     assert_eq!(refused(PixelFormat::RGB_F16), Code::FormatUnsupported);
@@ -231,7 +234,9 @@ fn frames_that_were_not_promised_are_refused() {
 #[test]
 fn a_picture_too_large_to_be_enlarged_is_refused() {
     let model = load("nearest-rgb-x4.onnx").unwrap();
-    let error = Upscaler::new(model, &video(RGB, 20000, 30), &UpscalerOptions::default()).err().unwrap();
+    let error = Upscaler::<HostBuffer>::new(model, &video(RGB, 20000, 30), &UpscalerOptions::default())
+        .err()
+        .unwrap();
     assert_eq!(error.code(), Code::SizeInvalid);
 }
 
@@ -261,7 +266,12 @@ fn numbered(ticks: i64) -> HostFrame {
 #[test]
 fn one_thread_emits_each_frame_at_once() {
     let source = ModelSource::BuiltIn(BuiltIn::find("resize-cubic-x2").unwrap());
-    let model = Model::load(&runtime(), &source, &SessionOptions { threads: NonZeroUsize::new(1) }).unwrap();
+    let model = Model::load(
+        &runtime(),
+        &source,
+        &SessionOptions { threads: NonZeroUsize::new(1), ..SessionOptions::default() },
+    )
+    .unwrap();
     let mut upscaler = upscaler(model, &video(RGB, 64, 48), Tile::Auto);
     assert_eq!(upscaler.frames_at_once(), 1);
     let mut count = 0;
@@ -288,7 +298,7 @@ fn output_buffers_are_used_again() {
 #[test]
 fn the_built_in_resize_is_catmull_rom() {
     let source = ModelSource::BuiltIn(BuiltIn::find("resize-cubic-x2").unwrap());
-    let options = SessionOptions { threads: NonZeroUsize::new(1) };
+    let options = SessionOptions { threads: NonZeroUsize::new(1), ..SessionOptions::default() };
     let model = Model::load(&runtime(), &source, &options).unwrap();
     let mut upscaler = upscaler(model, &video(RGB, 40, 36), Tile::Auto);
     let input = frame(RGB, 40, 36, 1);

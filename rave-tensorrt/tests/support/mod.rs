@@ -13,7 +13,9 @@ use rave_core::{
     BoxError, ColorSpec, FieldOrder, FrameInfo, HostBuffer, HostFrame, HostPool, Layout, PixelFormat,
     Rational, Sample, Stage, TimeBase, Timestamp, VideoInfo,
 };
-use rave_tensorrt::{Error, Model, ModelSource, Runtime, SessionOptions, Tile, Upscaler, UpscalerOptions};
+use rave_tensorrt::{
+    Error, Model, ModelSource, Precision, Runtime, SessionOptions, Tile, Upscaler, UpscalerOptions,
+};
 
 /// Where `cargo xtask setup` puts the library.
 pub fn library_folder() -> PathBuf {
@@ -26,7 +28,8 @@ pub fn runtime() -> Runtime {
 }
 
 pub const THREADS: usize = 2;
-pub const OPTIONS: SessionOptions = SessionOptions { threads: NonZeroUsize::new(THREADS) };
+pub const OPTIONS: SessionOptions =
+    SessionOptions { threads: NonZeroUsize::new(THREADS), precision: Precision::Model };
 
 pub fn load_file(path: &Path) -> Result<Model, Error> {
     Model::load(&runtime(), &ModelSource::File(path.to_path_buf()), &OPTIONS)
@@ -106,7 +109,7 @@ pub fn rows(frame: &HostFrame, plane: usize) -> Vec<Vec<f32>> {
 }
 
 pub fn upscaler(model: Model, input: &VideoInfo, tile: Tile) -> Upscaler<HostBuffer> {
-    Upscaler::new(model, input, &UpscalerOptions { tile, overlap: None }).unwrap()
+    Upscaler::<HostBuffer>::new(model, input, &UpscalerOptions { tile, overlap: None }).unwrap()
 }
 
 pub fn run(upscaler: &mut Upscaler<HostBuffer>, frame: HostFrame) -> Result<HostFrame, BoxError> {

@@ -1,0 +1,241 @@
+use std::ffi::c_void;
+use std::ptr::{self, NonNull};
+
+use half::f16;
+use ort::AsPointer;
+use ort::ep::cuda::ConvAlgorithmSearch;
+use ort::ep::{self, ArenaExtendStrategy, ExecutionProviderDispatch};
+use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
+use ort::session::{NoSelectedOutputs, RunOptions, Session};
+use ort::sys::{self, ONNXTensorElementDataType as Element};
+use rave_core::Sample;
+use rave_cuda::Stream;
+
+use crate::device::model::{ConvolutionSearch, DeviceModel};
+use crate::device::tensorrt;
+use crate::error::Error;
+use crate::info::ModelInfo;
+use crate::network::Network;
+use crate::origin::Origin;
+use crate::provider::Provider;
+
+/// A picture in GPU memory as a tensor: where it begins, and its shape.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DeviceTensor {
+    pub(super) address: u64,
+    pub(super) shape: [i64; 4],
+}
+
+/// A session on a GPU. Its runs are enqueued on one stream; none waits for another.
+pub(super) struct DeviceNetwork {
+    // Fields are dropped in this order: the session uses the stream to its end.
+    network: Network,
+    run_options: RunOptions<NoSelectedOutputs>,
+    memory: MemoryInfo<'static>,
+    element: (Element, usize),
+    stream: Stream,
+}
+
+/// What a session is made for.
+pub(super) struct Purpose<'a> {
+    pub(super) model: &'a DeviceModel,
+    /// The model's graph, or the same in another precision.
+    pub(super) origin: &'a Origin,
+    /// Width and height of the pictures that it will be given.
+    pub(super) size: (usize, usize),
+    pub(super) stream: &'a Stream,
+}
+
+impl DeviceNetwork {
+    /// # Errors
+    /// [`Error::ProviderRefused`] and the like if the provider does not take the model; those of [`Origin::commit`].
+    pub(super) fn open(purpose: &Purpose<'_>) -> Result<Self, Error> {
+        let Purpose { model, origin, stream, .. } = purpose;
+        let session = session(purpose)?;
+        let network = Network::new(session).map_err(|error| origin.refused(error))?;
+        let mut run_options = RunOptions::new().map_err(Error::RuntimeFailed)?;
+        run_options.disable_device_sync().map_err(Error::RuntimeFailed)?;
+        let device = ordinal(model);
+        let memory =
+            MemoryInfo::new(AllocationDevice::CUDA, device, AllocatorType::Device, MemoryType::Default)
+                .map_err(Error::RuntimeFailed)?;
+        let element = element(model.info().sample);
+        Ok(Self { network, run_options, memory, element, stream: (*stream).clone() })
+    }
+
+    /// Enqueues a run.
+    ///
+    /// # Errors
+    /// ONNX Runtime's.
+    ///
+    /// # Safety
+    /// On the session's stream, both addresses lead to as much memory of its device as the shapes say, until the work is
+    /// done, and until then nobody else writes to it or reads the output.
+    pub(super) unsafe fn run(&mut self, input: DeviceTensor, output: DeviceTensor) -> Result<(), ort::Error> {
+        let (input, output) = (self.value(input)?, self.value(output)?);
+        // SAFETY: the values are valid until the end of this function, and `Run` keeps none of them; their memory is the
+        // caller's promise.
+        unsafe { self.network.run_values(input.as_ptr(), output.as_ptr(), Some(&self.run_options)) }
+    }
+
+    fn value(&self, tensor: DeviceTensor) -> Result<Value, ort::Error> {
+        let (element, element_bytes) = self.element;
+        let len_bytes = tensor.shape.iter().product::<i64>() as usize * element_bytes;
+        let mut value = ptr::null_mut();
+        // SAFETY: the memory is described, not touched; shape and memory information live through the call.
+        let status = unsafe {
+            (ort::api().CreateTensorWithDataAsOrtValue)(
+                self.memory.ptr(),
+                tensor.address as *mut c_void,
+                len_bytes,
+                tensor.shape.as_ptr(),
+                tensor.shape.len(),
+                element,
+                &raw mut value,
+            )
+        };
+        // SAFETY: the status comes from ONNX Runtime and is used nowhere else.
+        unsafe { ort::Error::result_from_status(status) }?;
+        NonNull::new(value).map(Value).ok_or_else(|| ort::Error::new("ONNX Runtime made no tensor"))
+    }
+}
+
+impl Drop for DeviceNetwork {
+    fn drop(&mut self) {
+        // The session's memory must not go while the GPU still computes in it. An error here was one before, too.
+        drop(self.stream.synchronize());
+    }
+}
+
+/// A tensor of ONNX Runtime's over memory that it does not own.
+struct Value(NonNull<sys::OrtValue>);
+
+impl Value {
+    const fn as_ptr(&self) -> *mut sys::OrtValue {
+        self.0.as_ptr()
+    }
+}
+
+impl Drop for Value {
+    fn drop(&mut self) {
+        // SAFETY: it was made by ONNX Runtime and is released once.
+        unsafe { (ort::api().ReleaseValue)(self.0.as_ptr()) };
+    }
+}
+
+const fn element(sample: Sample) -> (Element, usize) {
+    match sample {
+        Sample::F16 => (Element::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16, size_of::<f16>()),
+        _ => (Element::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, size_of::<f32>()),
+    }
+}
+
+fn ordinal(model: &DeviceModel) -> i32 {
+    i32::try_from(model.pool().device().ordinal()).unwrap_or(i32::MAX)
+}
+
+fn session(purpose: &Purpose<'_>) -> Result<Session, Error> {
+    let Purpose { model, origin, .. } = purpose;
+    let providers = providers(purpose)?;
+    let builder = Session::builder(origin.runtime().environment())
+        .and_then(|builder| Ok(builder.with_intra_threads(1)?))
+        // A second plan of all memory would be kept beside that of the first run.
+        .and_then(|builder| Ok(builder.with_memory_pattern(false)?))
+        .map_err(Error::RuntimeFailed)?;
+    let refused = |error| model.provider().diagnose(origin.runtime(), error);
+    let builder = builder.with_execution_providers(providers).map_err(|error| refused(error.into()))?;
+    origin.try_commit(builder).map_err(|error| match is_out_of_memory(&error) {
+        true => out_of_memory(model.info(), purpose.size, error),
+        false => refused(error),
+    })
+}
+
+/// The provider, and for TensorRT the CUDA provider for operators that it lacks.
+fn providers(purpose: &Purpose<'_>) -> Result<Vec<ExecutionProviderDispatch>, Error> {
+    let cuda = cuda(purpose).build().error_on_failure();
+    match purpose.model.provider() {
+        Provider::TensorRt => Ok(vec![tensorrt::provider(purpose)?.build().error_on_failure(), cuda]),
+        Provider::Cuda | Provider::Cpu => Ok(vec![cuda]),
+    }
+}
+
+fn cuda(purpose: &Purpose<'_>) -> ep::CUDA {
+    let Purpose { model, stream, .. } = purpose;
+    let search = match model.options().cuda.search {
+        ConvolutionSearch::Heuristic => ConvAlgorithmSearch::Heuristic,
+        ConvolutionSearch::Exhaustive => ConvAlgorithmSearch::Exhaustive,
+    };
+    let cuda = ep::CUDA::default()
+        .with_device_id(ordinal(model))
+        .with_arena_extend_strategy(ArenaExtendStrategy::SameAsRequested)
+        .with_conv_algorithm_search(search)
+        .with_prefer_nhwc(true)
+        // Single precision means single precision.
+        .with_tf32(false);
+    let cuda = match memory_limit(model) {
+        Some(limit_bytes) => cuda.with_memory_limit(limit_bytes),
+        None => cuda,
+    };
+    // SAFETY: `DeviceNetwork` keeps the stream for longer than the session.
+    unsafe { cuda.with_compute_stream(stream.as_raw().cast()) }
+}
+
+/// What the limit leaves beside what is in use: the most that ONNX Runtime may take. What it does take is reserved with the
+/// pool when it is known.
+fn memory_limit(model: &DeviceModel) -> Option<usize> {
+    let health = model.pool().health();
+    let limit_bytes = usize::try_from(health.limit_mib?.saturating_mul(1 << 20)).unwrap_or(usize::MAX);
+    Some(limit_bytes.saturating_sub(health.used_bytes))
+}
+
+/// The error of a run that failed.
+pub(super) fn run_error(info: &ModelInfo, (width, height): (usize, usize), source: ort::Error) -> Error {
+    if is_out_of_memory(&source) {
+        return out_of_memory(info, (width, height), source);
+    }
+    let model = info.name.clone();
+    Error::InferenceFailed { model, width: width as u32, height: height as u32, source }
+}
+
+fn out_of_memory(info: &ModelInfo, (width, height): (usize, usize), source: ort::Error) -> Error {
+    let model = info.name.clone();
+    Error::InferenceMemory { model, width: width as u32, height: height as u32, source }
+}
+
+/// ONNX Runtime has no code for it: these are the words of its arena, of CUDA, cuDNN and cuBLAS.
+fn is_out_of_memory(error: &ort::Error) -> bool {
+    speaks_of_memory(error.message())
+}
+
+fn speaks_of_memory(message: &str) -> bool {
+    let message = message.to_lowercase();
+    [
+        "failed to allocate memory",
+        "out of memory",
+        "alloc_failed",
+        "smaller than requested bytes",
+        "bad_alloc",
+    ]
+    .iter()
+    .any(|words| message.contains(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_for_memory_are_known() {
+        for (words, is_memory) in [
+            ("Failed to allocate memory for requested buffer of size 1073741824", true),
+            ("Available memory of 0 is smaller than requested bytes of 4096", true),
+            ("CUDA failure 2: out of memory ; GPU=0", true),
+            ("CUDNN failure 4: CUDNN_STATUS_ALLOC_FAILED", true),
+            ("CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED", true),
+            ("CUDA failure 700: an illegal memory access was encountered", false),
+            ("Non-zero status code returned while running Conv node", false),
+        ] {
+            assert_eq!(speaks_of_memory(words), is_memory, "{words}");
+        }
+    }
+}

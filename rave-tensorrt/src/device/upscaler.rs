@@ -1,0 +1,316 @@
+use std::collections::VecDeque;
+
+use rave_core::{CodedError, ColorSpec, FieldOrder, FrameInfo, Layout, Timestamp, VideoInfo};
+use rave_cuda::{
+    CudaBuffer, CudaFrame, PendingStatistics, Pool, Reservation, Statistics, Stream, TileCopier,
+    device_layout,
+};
+
+use crate::device::lane::DeviceLane;
+use crate::device::model::{DeviceModel, OnNan};
+use crate::device::session::{DeviceNetwork, Purpose};
+use crate::error::Error;
+use crate::info::{ModelInfo, device_memory_estimate};
+use crate::plan::{Tile, UpscalerOptions, axes};
+use crate::report::ReportHandle;
+use crate::tiling::{Axis, tile_size};
+use crate::upscaler::{Upscaler, Work, check_format, enlarged};
+
+/// Frames whose values are looked at when later ones have been enqueued. The GPU has the work of this many frames when the
+/// host waits for the oldest.
+const LOOKED_AT_LATER: usize = 3;
+
+/// Frames of the model's input and output that a pipeline holds, at most, beside the network.
+const HELD_FRAMES: u64 = 10;
+
+/// Sides of tiles, in input pixels, that [`Tile::Auto`] goes through when memory does not suffice.
+const LADDER: [u32; 6] = [1024, 768, 512, 384, 256, 128];
+
+impl Upscaler<CudaBuffer> {
+    /// A stage for frames of `input` in GPU memory. It runs the model once on a black frame, so that memory, algorithms and
+    /// the first frames' buffers are there when the first frame comes.
+    ///
+    /// With [`Tile::Auto`], pictures are given to the network whole if the estimate fits into what the GPU and the pool's
+    /// limit leave; where it then runs out of memory, now or later, smaller tiles are tried down to 128 pixels.
+    ///
+    /// # Errors
+    /// [`rave_core::Error::Format`] if the frames are not in [`ModelInfo::input_format`], [`rave_core::Error::Size`] if a
+    /// side of the output is too large, [`Error::Options`] if the model cannot run as `options` say;
+    /// [`Error::InferenceMemory`] and [`rave_cuda::Error::VramLimit`] if memory does not suffice;
+    /// [`Error::ProviderRefused`] if the provider does not take the model; [`Error::InferenceFailed`].
+    pub fn new(model: DeviceModel, input: &VideoInfo, options: &UpscalerOptions) -> Result<Self, Error> {
+        let info = model.info().clone();
+        check_format(&info, input.format)?;
+        let output_info = enlarged(input, info.scale);
+        device_layout(output_info.format, output_info.width, output_info.height)?;
+        let report = ReportHandle::new(model.provider(), None);
+        let work = DeviceWork::new(model, input, *options, report.clone())?;
+        Ok(Self { memory_bytes: work.memory_bytes()?, info, output_info, report, work: Box::new(work) })
+    }
+}
+
+struct DeviceWork {
+    model: DeviceModel,
+    input: VideoInfo,
+    options: UpscalerOptions,
+    lane: Fitted,
+    single: Single,
+    statistics: Statistics,
+    /// Where values are looked at, so that the next frame need not wait.
+    side: Stream,
+    waiting: VecDeque<Waiting>,
+    next_number: u64,
+    report: ReportHandle,
+}
+
+/// A lane with the memory that its session was seen to take.
+struct Fitted {
+    lane: DeviceLane,
+    axes: [Axis; 2],
+    reserved: Reservation,
+}
+
+/// The model in single precision, for frames that are not finite in half.
+enum Single {
+    NotNeededYet,
+    Loaded(Box<Fitted>),
+    /// The model is in single precision already.
+    Same,
+}
+
+/// A frame whose work is enqueued.
+struct Waiting {
+    number: u64,
+    input: CudaFrame,
+    output: CudaFrame,
+    statistics: PendingStatistics,
+}
+
+impl DeviceWork {
+    fn new(
+        model: DeviceModel,
+        input: &VideoInfo,
+        options: UpscalerOptions,
+        report: ReportHandle,
+    ) -> Result<Self, Error> {
+        let pool = model.pool();
+        let (statistics, side) = (Statistics::new(pool)?, pool.device().new_stream()?);
+        let room_bytes = room_bytes(pool)?;
+        let fits = |width, height| picture_bytes(model.info(), width, height) <= room_bytes;
+        let axes = axes(model.info(), input, &options, fits)?;
+        let lane = first_that_fits(&model, input, &options, axes)?;
+        let single =
+            if model.origin().is_in_single_precision() { Single::Same } else { Single::NotNeededYet };
+        let waiting = VecDeque::with_capacity(LOOKED_AT_LATER + 1);
+        let input = *input;
+        let work =
+            Self { model, input, options, lane, single, statistics, side, waiting, next_number: 0, report };
+        work.tell();
+        Ok(work)
+    }
+
+    /// Writes into the report what the lane is.
+    fn tell(&self) {
+        let (tile, runtime_bytes) = (tile_size(&self.lane.axes), self.lane.reserved.len_bytes() as u64);
+        self.report.update(|report| (report.tile, report.runtime_bytes) = (tile, runtime_bytes));
+    }
+
+    /// What the session took, the frames that are held, and the tensors of a tile.
+    fn memory_bytes(&self) -> Result<u64, Error> {
+        let (info, input) = (self.model.info(), &self.input);
+        let frame = |scale: u32| {
+            let layout = device_layout(input.format, input.width * scale, input.height * scale)?;
+            Ok::<_, Error>(layout.size_bytes() as u64)
+        };
+        let frames = (frame(1)? + frame(info.scale)?) * (LOOKED_AT_LATER as u64 + 1);
+        Ok(self.lane.reserved.len_bytes() as u64 + frames)
+    }
+
+    /// Enqueues a frame; where memory does not suffice, in smaller tiles from now on.
+    fn upscale(&mut self, frame: &CudaFrame) -> Result<CudaFrame, Error> {
+        loop {
+            match self.lane.lane.upscale(frame) {
+                Err(error) if error.is_recoverable() && self.options.tile == Tile::Auto => {
+                    self.shrink(error)?;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn shrink(&mut self, error: Error) -> Result<(), Error> {
+        let axes = smaller(self.model.info(), &self.input, &self.options, &self.lane.axes).ok_or(error)?;
+        self.lane = first_that_fits(&self.model, &self.input, &self.options, axes)?;
+        tracing::warn!(tile = ?tile_size(&self.lane.axes), "out of GPU memory, going on in smaller tiles");
+        self.tell();
+        Ok(())
+    }
+
+    /// Looks at the values of the frame that waits for the longest time, and emits it.
+    fn settle(&mut self, emit: &mut dyn FnMut(CudaFrame)) -> Result<(), Error> {
+        let Some(waiting) = self.waiting.pop_front() else { return Ok(()) };
+        let Waiting { number, input, output, statistics } = waiting;
+        if is_finite(statistics)? {
+            emit(output);
+            return Ok(());
+        }
+        let is_first = self.report.add_not_finite(number);
+        if is_first {
+            tracing::warn!(frame = number, "the model gave values that are not finite numbers");
+        }
+        match self.model.options().on_nan {
+            OnNan::Error => Err(Error::NotFinite { model: self.model.info().name.clone(), frame: number }),
+            OnNan::Keep => {
+                emit(output);
+                Ok(())
+            }
+            OnNan::Fp32 => {
+                emit(self.run_again(&input, output)?);
+                Ok(())
+            }
+        }
+    }
+
+    /// The frame in single precision, or as it is if that is no help.
+    fn run_again(&mut self, input: &CudaFrame, output: CudaFrame) -> Result<CudaFrame, Error> {
+        let output = match self.single()? {
+            Some(lane) => {
+                let again = lane.upscale(input)?;
+                self.report.update(|report| report.run_again += 1);
+                again
+            }
+            None => output,
+        };
+        if !is_finite(self.statistics.start(&self.side, &output)?)? {
+            self.report.update(|report| report.still_not_finite += 1);
+        }
+        Ok(output)
+    }
+
+    fn single(&mut self) -> Result<Option<&mut DeviceLane>, Error> {
+        if matches!(self.single, Single::NotNeededYet) {
+            let origin = self.model.origin().in_single_precision()?;
+            let fitted = Fitted::with_origin(&self.model, &origin, &self.input, self.lane.axes.clone())?;
+            self.single = Single::Loaded(Box::new(fitted));
+        }
+        Ok(match &mut self.single {
+            Single::Loaded(fitted) => Some(&mut fitted.lane),
+            Single::NotNeededYet | Single::Same => None,
+        })
+    }
+}
+
+impl Work<CudaBuffer> for DeviceWork {
+    fn process(&mut self, input: CudaFrame, emit: &mut dyn FnMut(CudaFrame)) -> Result<(), Error> {
+        let output = self.upscale(&input)?;
+        let statistics = self.statistics.start(&self.side, &output)?;
+        let number = self.next_number;
+        self.next_number += 1;
+        self.waiting.push_back(Waiting { number, input, output, statistics });
+        if self.waiting.len() > LOOKED_AT_LATER {
+            self.settle(emit)?;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, emit: &mut dyn FnMut(CudaFrame)) -> Result<(), Error> {
+        while !self.waiting.is_empty() {
+            self.settle(emit)?;
+        }
+        Ok(())
+    }
+
+    fn frames_at_once(&self) -> usize {
+        LOOKED_AT_LATER + 1
+    }
+}
+
+impl Fitted {
+    fn with_origin(
+        model: &DeviceModel,
+        origin: &crate::origin::Origin,
+        input: &VideoInfo,
+        axes: [Axis; 2],
+    ) -> Result<Self, Error> {
+        let pool = model.pool();
+        let stream = pool.device().new_stream()?;
+        let before = others_bytes(pool)?;
+        let size = (axes[0].tile, axes[1].tile);
+        let network = DeviceNetwork::open(&Purpose { model, origin, size, stream: &stream })?;
+        let mut lane = DeviceLane::new(network, model.info(), input, axes.clone(), (pool, &stream))?;
+        warm_up(&mut lane, pool, &stream, input)?;
+        let reserved = pool.reserve(others_bytes(pool)?.saturating_sub(before))?;
+        Ok(Self { lane, axes, reserved })
+    }
+}
+
+/// A lane for `axes`, or with [`Tile::Auto`] for the largest smaller tiles that memory suffices for.
+fn first_that_fits(
+    model: &DeviceModel,
+    input: &VideoInfo,
+    options: &UpscalerOptions,
+    mut axes: [Axis; 2],
+) -> Result<Fitted, Error> {
+    loop {
+        match Fitted::with_origin(model, model.origin(), input, axes.clone()) {
+            Err(error) if error.is_recoverable() && options.tile == Tile::Auto => {
+                axes = smaller(model.info(), input, options, &axes).ok_or(error)?;
+            }
+            other => return other,
+        }
+    }
+}
+
+/// The next smaller tiles; nothing if there are none, or the model fixes its size.
+fn smaller(
+    info: &ModelInfo,
+    input: &VideoInfo,
+    options: &UpscalerOptions,
+    axes: &[Axis; 2],
+) -> Option<[Axis; 2]> {
+    if info.size.is_some() {
+        return None;
+    }
+    let now = axes[0].tile.max(axes[1].tile);
+    let side = LADDER.into_iter().find(|&side| (side as usize) < now)?;
+    crate::plan::axes(info, input, &UpscalerOptions { tile: Tile::Size(side), ..*options }, |_, _| false).ok()
+}
+
+/// Runs a black frame to the end: the GPU's memory and the algorithms are chosen now.
+fn warm_up(lane: &mut DeviceLane, pool: &Pool, stream: &Stream, input: &VideoInfo) -> Result<(), Error> {
+    let layout: Layout = device_layout(input.format, input.width, input.height)?;
+    let pts = Timestamp::new(0, input.time_base);
+    let info = FrameInfo { pts, duration_ticks: None, field_order: FieldOrder::Progressive };
+    let mut black = pool.frame(layout, ColorSpec::default(), info)?;
+    TileCopier::new(pool.device())?.clear(stream, &mut black)?;
+    let output = lane.upscale(&black)?;
+    drop(output);
+    Ok(stream.synchronize()?)
+}
+
+fn is_finite(statistics: PendingStatistics) -> Result<bool, Error> {
+    Ok(statistics.wait()?.iter().all(|plane| plane.not_finite == 0))
+}
+
+/// Bytes of the GPU that are in use by others than the pool.
+fn others_bytes(pool: &Pool) -> Result<usize, Error> {
+    let info = pool.device().info()?;
+    let health = pool.health();
+    Ok((info.total_bytes - info.free_bytes).saturating_sub(health.allocated_bytes))
+}
+
+/// What the GPU and the pool's limit leave, idle buffers included.
+fn room_bytes(pool: &Pool) -> Result<u64, Error> {
+    let (info, health) = (pool.device().info()?, pool.health());
+    let on_device =
+        info.free_bytes + (health.allocated_bytes - health.used_bytes.min(health.allocated_bytes));
+    let limit = health.limit_mib.map_or(u64::MAX, |mib| mib.saturating_mul(1 << 20));
+    Ok(limit.saturating_sub(health.used_bytes as u64).min(on_device as u64))
+}
+
+/// What pictures of a size take as a whole: the network and the frames that a pipeline holds.
+fn picture_bytes(info: &ModelInfo, width: u32, height: u32) -> u64 {
+    let pixels = u64::from(width) * u64::from(height);
+    let frame_bytes = 3 * info.sample.bytes() as u64 * (1 + u64::from(info.scale).pow(2));
+    device_memory_estimate(info, width, height).saturating_add(pixels * frame_bytes * HELD_FRAMES)
+}
