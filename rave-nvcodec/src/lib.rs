@@ -54,6 +54,7 @@ mod capabilities;
 mod clock;
 mod codec;
 mod decoder;
+mod encoder;
 mod join;
 mod library;
 mod parser;
@@ -68,6 +69,11 @@ pub use codec::Codec;
 pub use decoder::{
     CodedVideo, Corruption, DecodeError, DecodeReport, DecodeReportHandle, DecodeSessions, DecoderOptions,
     Deinterlace, NvDecoder, Refusal, SessionOptions,
+};
+pub use encoder::{
+    CodecCapabilities, EncodeError, EncoderCapabilities, NvEncoder, NvencBReferences, NvencCodec,
+    NvencMultiPass, NvencOptions, NvencParameterSets, NvencPreset, NvencProfile, NvencRateControl,
+    NvencSpatialAq, NvencSwitch, NvencTuning, UnknownPreset,
 };
 pub use join::SegmentJoiner;
 pub use library::{Attempt, Interface, LibraryError, NvdecLibrary, NvencLibrary, NvencVersion};

@@ -112,7 +112,8 @@ fn list(tried: &[Attempt]) -> String {
     attempts.join("; ")
 }
 
-fn status_name(status: &nvenc::Status) -> String {
+/// NVIDIA's name of a status, or its number.
+pub(crate) fn status_name(status: &nvenc::Status) -> String {
     status.name().map_or_else(|| format!("status {}", status.0), str::to_string)
 }
 
@@ -192,13 +193,16 @@ impl NvdecLibrary {
 
 /// The driver's encoding library, of a version that this crate can speak to.
 ///
-/// That it loads does not mean that the GPU has an encoder: opening a session tells.
-#[derive(Debug)]
+/// That it loads does not mean that the GPU has an encoder: [`EncoderCapabilities::query`] tells. Clones are the same
+/// library, which stays loaded for as long as one of them, or an encoder made from it, lives.
+///
+/// [`EncoderCapabilities::query`]: crate::EncoderCapabilities::query
+#[derive(Clone, Debug)]
 pub struct NvencLibrary {
     functions: nvenc::Functions,
     version: NvencVersion,
-    // Holds what `functions` points into.
-    _library: Library,
+    /// Holds what `functions` points into; `None` where somebody else does.
+    _library: Option<Arc<Library>>,
 }
 
 impl NvencLibrary {
@@ -227,7 +231,22 @@ impl NvencLibrary {
         let functions = unsafe { nvenc::Functions::load(&library) };
         let functions = functions.map_err(|error| symbol_error(interface, place, error))?;
         let version = max_supported_version(&functions)?.check()?;
-        Ok(Self { functions, version, _library: library })
+        Ok(Self { functions, version, _library: Some(Arc::new(library)) })
+    }
+
+    /// Uses functions that were found in another way: a library that is linked in or already loaded, a layer between
+    /// this crate and the driver.
+    ///
+    /// # Errors
+    /// [`LibraryError::Version`], [`LibraryError::Call`].
+    ///
+    /// # Safety
+    /// - They do what NVENC's documentation says of functions of these names.
+    /// - They, and those that they give in a [`FunctionList`](nvenc::FunctionList), can be called for as long as this
+    ///   library, a clone of it or an encoder made from it lives.
+    pub unsafe fn from_functions(functions: nvenc::Functions) -> Result<Self, LibraryError> {
+        let version = max_supported_version(&functions)?.check()?;
+        Ok(Self { functions, version, _library: None })
     }
 
     /// The newest version that the driver supports, at least [`NvencVersion::NEEDED`].

@@ -183,6 +183,34 @@ Result cuMemcpyDtoDAsync_v2(Address to, Address from, size_t bytes, Stream* stre
     NEED_CONTEXT;
     return copy(reinterpret_cast<void*>(to), reinterpret_cast<const void*>(from), bytes, stream);
 }
+// Both memories are the host's here, whatever their types.
+struct Copy2D {
+    size_t from_x, from_y;
+    int from_type;
+    const char* from_host;
+    Address from_device;
+    void* from_array;
+    size_t from_pitch, to_x, to_y;
+    int to_type;
+    char* to_host;
+    Address to_device;
+    void* to_array;
+    size_t to_pitch, width, height;
+};
+Result cuMemcpy2DAsync_v2(const Copy2D* given, Stream* stream) {
+    NEED_CONTEXT;
+    const int HOST = 1, ARRAY = 3;
+    Copy2D c = *given;
+    if (c.from_type == ARRAY || c.to_type == ARRAY || c.width > c.from_pitch || c.width > c.to_pitch) return INVALID_VALUE;
+    const char* from = c.from_type == HOST ? c.from_host : reinterpret_cast<const char*>(c.from_device);
+    char* to = c.to_type == HOST ? c.to_host : reinterpret_cast<char*>(c.to_device);
+    return enqueue(stream, [=] {
+        for (size_t y = 0; y < c.height; y++)
+            std::memcpy(
+                to + (c.to_y + y) * c.to_pitch + c.to_x, from + (c.from_y + y) * c.from_pitch + c.from_x, c.width
+            );
+    });
+}
 Result cuMemsetD8Async(Address to, unsigned char value, size_t bytes, Stream* stream) {
     NEED_CONTEXT;
     return enqueue(stream, [=] { std::memset(reinterpret_cast<void*>(to), value, bytes); });
