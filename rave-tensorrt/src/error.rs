@@ -76,8 +76,6 @@ pub enum Error {
         provider: Provider,
         /// The ONNX Runtime library.
         runtime: PathBuf,
-        /// ONNX Runtime's words.
-        source: ort::Error,
     },
     /// The provider's library, or one that it needs, cannot be loaded.
     #[error("the {provider} provider cannot be loaded from {}: {reason}", .library.display())]

@@ -58,7 +58,10 @@ mod upscaler;
 mod wire;
 mod worker;
 
-pub use device::{ConvolutionSearch, CudaOptions, DeviceModel, DeviceSessionOptions, OnNan, TensorRtOptions};
+pub use device::{
+    ConvolutionSearch, CudaOptions, DeviceModel, DeviceSessionOptions, ModelTime, Multiply, OnNan,
+    TensorRtOptions,
+};
 pub use error::{Attempt, Error};
 pub use info::{ModelColor, ModelInfo, TensorAxes, memory_estimate};
 pub use model::{Model, SessionOptions};

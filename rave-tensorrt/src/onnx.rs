@@ -31,6 +31,8 @@ pub enum Value<'a> {
     Text(&'a str),
     /// A list of integers.
     Ints(&'a [i64]),
+    /// A graph inside of the graph.
+    Graph(&'a Graph),
 }
 
 /// A graph being written. Its nodes must be added in the order of computation.
@@ -121,5 +123,6 @@ fn attribute(name: &str, value: Value<'_>) -> Message {
         Value::Int(value) => attribute.int(3, value as u64).int(20, 2),
         Value::Text(text) => attribute.text(4, text).int(20, 3),
         Value::Ints(values) => attribute.packed(8, values).int(20, 7),
+        Value::Graph(graph) => attribute.message(6, &graph.0).int(20, 5),
     }
 }

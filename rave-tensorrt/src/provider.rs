@@ -1,5 +1,5 @@
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ort::ep::{self, ExecutionProviderDispatch};
 use ort::session::Session;
@@ -72,10 +72,10 @@ impl Provider {
     pub(crate) fn diagnose(self, runtime: &Runtime, error: ort::Error) -> Error {
         let provider = self;
         if error.message().contains("not enabled in this build") {
-            return Error::ProviderMissing { provider, runtime: runtime.path().to_path_buf(), source: error };
+            return Error::ProviderMissing { provider, runtime: runtime.path().to_path_buf() };
         }
         let library = self.library(runtime);
-        match loader_words(&library, error.message()) {
+        match loader_words(&library) {
             Some(reason) => Error::ProviderLoad { provider, library, reason },
             None => Error::ProviderRefused { provider, source: error },
         }
@@ -134,7 +134,7 @@ pub(crate) fn with_sources(error: &dyn std::error::Error) -> String {
 }
 
 /// What the system's loader says about a library that it does not load; nothing if it loads.
-fn loader_words(library: &std::path::Path, _message: &str) -> Option<String> {
+fn loader_words(library: &Path) -> Option<String> {
     if !library.exists() {
         return Some("the file does not exist".into());
     }

@@ -119,7 +119,8 @@ impl<'a> Rewriter<'a> {
         for (index, name) in node.inputs().enumerate() {
             let is_single = self.target != Target::Single && node.input_is_single(index);
             let wanted = if is_kept || is_single { self.from } else { self.to };
-            copy = copy.text(1, &self.input(name, wanted));
+            let place = if node.is_of_shape() { self.any(name) } else { self.input(name, wanted) };
+            copy = copy.text(1, &place);
         }
         for (index, name) in node.outputs().enumerate() {
             let input = |index: usize| self.elements.get(node.inputs().nth(index)?).copied();
@@ -201,6 +202,14 @@ impl<'a> Rewriter<'a> {
         let (source, cast) = (places[0].name.clone(), other_name(name, wanted));
         self.cast(&source, &cast, wanted);
         self.add(name, wanted, cast)
+    }
+
+    /// The name under which a node finds what it calls `name`, of whatever type.
+    fn any(&mut self, name: &'a str) -> String {
+        match self.places.get(name).and_then(|places| places.first()) {
+            Some(place) => place.name.clone(),
+            None => self.input(name, self.to),
+        }
     }
 
     fn output(&mut self, name: &'a str, original: Option<u64>, element: u64) -> String {

@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use rave_core::{Error as FrameError, Kernel, Layout, PixelFormat, VideoInfo};
 use rave_cuda::{
     CudaFrame, CudaResize, Pool, Stream, TensorAt, TensorAxes as DeviceAxes, TensorShape, TileCopier, Window,
@@ -119,6 +121,27 @@ impl DeviceLane {
         let source = TensorAt { buffer: &result, offset_bytes: 0, shape: made };
         let (keep, place) = kept(tile, scale);
         Ok(self.copier.scatter(&self.stream, source, keep, output, place)?)
+    }
+
+    /// How long `runs` runs of one tile take, in the same memory, and how long their enqueuing.
+    pub(super) fn time(&mut self, runs: u32) -> Result<(Duration, Duration), Error> {
+        let (width, height) = self.tile();
+        let mut input = self.pool.take(self.shape(width, height, 1).size_bytes())?;
+        let mut output = self.pool.take(self.shape(width, height, self.info.scale).size_bytes())?;
+        let stream = self.stream.clone();
+        let (source, target) = (input.write(&stream)?, output.write(&stream)?);
+        // The first runs after a while find the GPU at a low clock.
+        for _ in 0..runs.min(10) {
+            self.run((width, height), source.address(), target.address())?;
+        }
+        stream.synchronize()?;
+        let start = Instant::now();
+        for _ in 0..runs {
+            self.run((width, height), source.address(), target.address())?;
+        }
+        let enqueued = start.elapsed();
+        stream.synchronize()?;
+        Ok((start.elapsed(), enqueued))
     }
 
     /// Both addresses are held for the stream by the caller, with as many bytes as a tile and its enlargement take.

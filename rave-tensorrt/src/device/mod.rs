@@ -4,7 +4,9 @@ mod lane;
 mod model;
 mod session;
 mod tensorrt;
+mod timing;
 mod upscaler;
 
-pub use model::{ConvolutionSearch, CudaOptions, DeviceModel, DeviceSessionOptions, OnNan};
+pub use model::{ConvolutionSearch, CudaOptions, DeviceModel, DeviceSessionOptions, Multiply, OnNan};
 pub use tensorrt::TensorRtOptions;
+pub use timing::ModelTime;

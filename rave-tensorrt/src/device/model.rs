@@ -59,6 +59,19 @@ pub enum OnNan {
 pub struct CudaOptions {
     /// How cuDNN finds the algorithm of each convolution.
     pub search: ConvolutionSearch,
+    /// In what convolutions of single precision multiply.
+    pub multiply: Multiply,
+}
+
+/// In what convolutions and matrix products of single-precision models multiply.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Multiply {
+    /// Single precision.
+    #[default]
+    Fp32,
+    /// TF32 on the tensor cores of GPUs from compute capability 8.0 on: the range of single precision, the 10 fractional
+    /// bits of half.
+    Tf32,
 }
 
 /// How cuDNN finds the algorithm of each convolution, for each size of pictures.

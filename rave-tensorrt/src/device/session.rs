@@ -11,7 +11,7 @@ use ort::sys::{self, ONNXTensorElementDataType as Element};
 use rave_core::Sample;
 use rave_cuda::Stream;
 
-use crate::device::model::{ConvolutionSearch, DeviceModel};
+use crate::device::model::{ConvolutionSearch, DeviceModel, Multiply};
 use crate::device::tensorrt;
 use crate::error::Error;
 use crate::info::ModelInfo;
@@ -170,8 +170,7 @@ fn cuda(purpose: &Purpose<'_>) -> ep::CUDA {
         .with_arena_extend_strategy(ArenaExtendStrategy::SameAsRequested)
         .with_conv_algorithm_search(search)
         .with_prefer_nhwc(true)
-        // Single precision means single precision.
-        .with_tf32(false);
+        .with_tf32(model.options().cuda.multiply == Multiply::Tf32);
     let cuda = match memory_limit(model) {
         Some(limit_bytes) => cuda.with_memory_limit(limit_bytes),
         None => cuda,

@@ -53,7 +53,8 @@ struct DeviceWork {
     model: DeviceModel,
     input: VideoInfo,
     options: UpscalerOptions,
-    lane: Fitted,
+    /// `None` after smaller tiles did not help either: then the stage is at its end.
+    lane: Option<Fitted>,
     single: Single,
     statistics: Statistics,
     /// Where values are looked at, so that the next frame need not wait.
@@ -64,8 +65,8 @@ struct DeviceWork {
 }
 
 /// A lane with the memory that its session was seen to take.
-struct Fitted {
-    lane: DeviceLane,
+pub(super) struct Fitted {
+    pub(super) lane: DeviceLane,
     axes: [Axis; 2],
     reserved: Reservation,
 }
@@ -98,7 +99,7 @@ impl DeviceWork {
         let room_bytes = room_bytes(pool)?;
         let fits = |width, height| picture_bytes(model.info(), width, height) <= room_bytes;
         let axes = axes(model.info(), input, &options, fits)?;
-        let lane = first_that_fits(&model, input, &options, axes)?;
+        let lane = Some(first_that_fits(&model, input, &options, axes)?);
         let single =
             if model.origin().is_in_single_precision() { Single::Same } else { Single::NotNeededYet };
         let waiting = VecDeque::with_capacity(LOOKED_AT_LATER + 1);
@@ -111,37 +112,44 @@ impl DeviceWork {
 
     /// Writes into the report what the lane is.
     fn tell(&self) {
-        let (tile, runtime_bytes) = (tile_size(&self.lane.axes), self.lane.reserved.len_bytes() as u64);
+        let Some(lane) = &self.lane else { return };
+        let (tile, runtime_bytes) = (tile_size(&lane.axes), lane.reserved.len_bytes() as u64);
         self.report.update(|report| (report.tile, report.runtime_bytes) = (tile, runtime_bytes));
     }
 
-    /// What the session took, the frames that are held, and the tensors of a tile.
+    /// What the session took, and the frames that are held.
     fn memory_bytes(&self) -> Result<u64, Error> {
-        let (info, input) = (self.model.info(), &self.input);
         let frame = |scale: u32| {
-            let layout = device_layout(input.format, input.width * scale, input.height * scale)?;
-            Ok::<_, Error>(layout.size_bytes() as u64)
+            let (width, height) = (self.input.width * scale, self.input.height * scale);
+            Ok::<_, Error>(device_layout(self.input.format, width, height)?.size_bytes() as u64)
         };
-        let frames = (frame(1)? + frame(info.scale)?) * (LOOKED_AT_LATER as u64 + 1);
-        Ok(self.lane.reserved.len_bytes() as u64 + frames)
+        let frames = (frame(1)? + frame(self.model.info().scale)?) * (LOOKED_AT_LATER as u64 + 1);
+        Ok(self.report.get().runtime_bytes + frames)
     }
 
     /// Enqueues a frame; where memory does not suffice, in smaller tiles from now on.
     fn upscale(&mut self, frame: &CudaFrame) -> Result<CudaFrame, Error> {
         loop {
-            match self.lane.lane.upscale(frame) {
+            let Some(fitted) = &mut self.lane else {
+                return Err(Error::Options("the upscaler has failed".into()));
+            };
+            match fitted.lane.upscale(frame) {
                 Err(error) if error.is_recoverable() && self.options.tile == Tile::Auto => {
-                    self.shrink(error)?;
+                    let axes =
+                        smaller(self.model.info(), &self.input, &self.options, &fitted.axes).ok_or(error)?;
+                    self.shrink(axes)?;
                 }
                 other => return other,
             }
         }
     }
 
-    fn shrink(&mut self, error: Error) -> Result<(), Error> {
-        let axes = smaller(self.model.info(), &self.input, &self.options, &self.lane.axes).ok_or(error)?;
-        self.lane = first_that_fits(&self.model, &self.input, &self.options, axes)?;
-        tracing::warn!(tile = ?tile_size(&self.lane.axes), "out of GPU memory, going on in smaller tiles");
+    fn shrink(&mut self, axes: [Axis; 2]) -> Result<(), Error> {
+        // Its memory is needed.
+        self.lane = None;
+        let lane = first_that_fits(&self.model, &self.input, &self.options, axes)?;
+        tracing::warn!(tile = ?tile_size(&lane.axes), "out of GPU memory, going on in smaller tiles");
+        self.lane = Some(lane);
         self.tell();
         Ok(())
     }
@@ -190,8 +198,11 @@ impl DeviceWork {
     fn single(&mut self) -> Result<Option<&mut DeviceLane>, Error> {
         if matches!(self.single, Single::NotNeededYet) {
             let origin = self.model.origin().in_single_precision()?;
-            let fitted = Fitted::with_origin(&self.model, &origin, &self.input, self.lane.axes.clone())?;
-            self.single = Single::Loaded(Box::new(fitted));
+            let axes = self.lane.as_ref().map(|lane| lane.axes.clone());
+            if let Some(axes) = axes {
+                let fitted = Fitted::with_origin(&self.model, &origin, &self.input, axes)?;
+                self.single = Single::Loaded(Box::new(fitted));
+            }
         }
         Ok(match &mut self.single {
             Single::Loaded(fitted) => Some(&mut fitted.lane),
@@ -226,7 +237,8 @@ impl Work<CudaBuffer> for DeviceWork {
 }
 
 impl Fitted {
-    fn with_origin(
+    /// Opens a session on a stream of its own and runs it once.
+    pub(super) fn with_origin(
         model: &DeviceModel,
         origin: &crate::origin::Origin,
         input: &VideoInfo,

@@ -22,8 +22,10 @@ pub fn library_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/onnxruntime")
 }
 
+/// The library that `ORT_DYLIB_PATH` names, for test binaries that were carried to another machine, or the project's.
 pub fn runtime() -> Runtime {
-    Runtime::load(None, &[library_folder()])
+    let explicit = std::env::var_os("ORT_DYLIB_PATH").map(PathBuf::from);
+    Runtime::load(explicit.as_deref(), &[library_folder()])
         .unwrap_or_else(|error| panic!("{error}\nthe tests need ONNX Runtime: run `cargo xtask setup` first"))
 }
 
@@ -42,13 +44,19 @@ pub fn load(name: &str) -> Result<Model, Error> {
 }
 
 pub fn load_bytes(name: &str, bytes: &[u8]) -> Result<Model, Error> {
+    load_file(&write_model(name, bytes))
+}
+
+/// A file with these bytes, under the name that they always have.
+pub fn write_model(name: &str, bytes: &[u8]) -> PathBuf {
     // Written under another name first: tests run at the same time, also in other processes.
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let file = tempfile::NamedTempFile::new_in(folder).unwrap();
+    let folder = std::env::temp_dir().join("rave-tensorrt-tests");
+    fs::create_dir_all(&folder).unwrap();
+    let file = tempfile::NamedTempFile::new_in(&folder).unwrap();
     fs::write(file.path(), bytes).unwrap();
     let path = folder.join(name);
     file.persist(&path).unwrap();
-    load_file(&path)
+    path
 }
 
 pub fn video(format: PixelFormat, width: u32, height: u32) -> VideoInfo {
@@ -74,6 +82,12 @@ pub fn frame_info() -> FrameInfo {
 /// A different value for each sample, exact in half precision, some outside 0..1.
 pub fn pattern(plane: usize, x: usize, y: usize) -> f32 {
     ((x * 7 + y * 31 + plane * 101) % 509) as f32 / 256.0 - 0.5
+}
+
+/// Soft shapes within 0..1, as a picture has.
+pub fn soft(plane: usize, x: usize, y: usize) -> f32 {
+    let (x, y) = (x as f32, y as f32);
+    0.45 + 0.3 * (x / 20.0).sin() * (y / 15.0).cos() + 0.02 * plane as f32
 }
 
 /// A frame of [`pattern`] whose rows start at multiples of `stride_alignment` bytes.

@@ -29,6 +29,10 @@ pub fn all() -> Vec<(&'static str, Vec<u8>)> {
         ("shift-multiple-4-x2.onnx", shift(4)),
         ("shift-multiple-3-x2.onnx", shift(3)),
         ("weights-as-input-x2.onnx", weights_as_input()),
+        ("shape-arithmetic-x2.onnx", shape_arithmetic()),
+        ("needs-single-x1.onnx", needs_single()),
+        ("constants-x1.onnx", constants()),
+        ("overflow-x2.onnx", overflow()),
         ("refused-classifier.onnx", classifier()),
         ("refused-two-inputs.onnx", two_inputs()),
         ("refused-2x-by-4x.onnx", nearest_of(FLOAT, &RGB, &LARGE_RGB, [4.0, 2.0])),
@@ -156,6 +160,82 @@ pub fn external(location: &str) -> (Vec<u8>, Vec<u8>) {
         .node("Conv", &["picture", "kernel"], "brighter", &[])
         .model(13);
     (model, floats(&kernel))
+}
+
+/// RGB, each pixel repeated twice; the new size is computed from that of the input, in single precision, by numbers which
+/// half precision does not hold.
+fn shape_arithmetic() -> Vec<u8> {
+    Graph::new("shape arithmetic")
+        .input("picture", FLOAT, &RGB)
+        .output("larger", FLOAT, &LARGE_RGB)
+        .constant("factors", FLOAT, &[4], &floats(&[1.0, 1.0, 2.0, 2.0]))
+        .constant("many", FLOAT, &[1], &floats(&[4099.0]))
+        .node("Shape", &["picture"], "shape", &[])
+        .node("Cast", &["shape"], "sides", &[("to", Value::Int(FLOAT as i64))])
+        .node("Mul", &["sides", "factors"], "enlarged", &[])
+        .node("Add", &["enlarged", "many"], "more", &[])
+        .node("Sub", &["more", "many"], "same", &[])
+        .node("Cast", &["same"], "sizes", &[("to", Value::Int(INT64 as i64))])
+        .node("Resize", &["picture", "", "", "sizes"], "larger", &NEAREST)
+        .model(13)
+}
+
+/// RGB as it is, by way of a mean over all pixels of large values, a root and a power.
+fn needs_single() -> Vec<u8> {
+    Graph::new("needs single")
+        .input("picture", FLOAT, &RGB)
+        .output("same", FLOAT, &RGB)
+        .constant("large", FLOAT, &[1], &floats(&[60_000.0]))
+        .constant("two", FLOAT, &[1], &floats(&[2.0]))
+        .constant("third", FLOAT, &[1], &floats(&[0.25]))
+        .node("Mul", &["picture", "large"], "bright", &[])
+        .node(
+            "ReduceMean",
+            &["bright"],
+            "mean",
+            &[("axes", Value::Ints(&[2, 3])), ("keepdims", Value::Int(1))],
+        )
+        .node("Pow", &["mean", "two"], "square", &[])
+        .node("Sqrt", &["square"], "root", &[])
+        .node("Div", &["root", "large"], "level", &[])
+        .node("Sub", &["picture", "level"], "around", &[])
+        .node("Add", &["around", "third"], "same", &[])
+        .model(13)
+}
+
+/// RGB, doubled and halved by constants that are nodes.
+fn constants() -> Vec<u8> {
+    Graph::new("constants")
+        .input("picture", FLOAT, &RGB)
+        .output("same", FLOAT, &RGB)
+        .node("Constant", &[], "two", &[("value_float", Value::Float(2.0))])
+        .node("Constant", &[], "half", &[("value_float", Value::Float(0.5))])
+        .node("Mul", &["picture", "two"], "double", &[])
+        .node("Mul", &["double", "half"], "same", &[])
+        .model(13)
+}
+
+/// RGB, each pixel repeated twice, by way of values that half precision does not hold where a pixel is above 1.09.
+fn overflow() -> Vec<u8> {
+    Graph::new("overflow")
+        .input("picture", FLOAT, &RGB)
+        .output("larger", FLOAT, &LARGE_RGB)
+        .constant("scales", FLOAT, &[4], &floats(&[1.0, 1.0, 2.0, 2.0]))
+        .constant("large", FLOAT, &[1], &floats(&[60_000.0]))
+        .node("Mul", &["picture", "large"], "bright", &[])
+        .node("Resize", &["bright", "", "scales"], "brighter", &NEAREST)
+        .node("Div", &["brighter", "large"], "larger", &[])
+        .model(13)
+}
+
+/// A choice between two graphs, as far as it takes to be refused.
+pub fn control_flow() -> Vec<u8> {
+    let inner = Graph::new("inner");
+    Graph::new("control flow")
+        .input("picture", FLOAT, &RGB)
+        .output("same", FLOAT, &RGB)
+        .node("If", &["condition"], "same", &[("then_branch", Value::Graph(&inner))])
+        .model(13)
 }
 
 /// A valid graph with an operation that ONNX Runtime does not have for its type.

@@ -1,0 +1,36 @@
+use std::time::{Duration, Instant};
+
+use rave_core::VideoInfo;
+
+use crate::device::model::DeviceModel;
+use crate::device::upscaler::Fitted;
+use crate::error::Error;
+use crate::plan::{UpscalerOptions, axes};
+
+/// How fast a model is by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ModelTime {
+    /// The time between the ends of two runs that follow each other at once.
+    pub run: Duration,
+    /// The part of it that the calling thread needs to enqueue a run.
+    pub enqueue: Duration,
+    /// The time to open the session and to run it for the first time.
+    pub first: Duration,
+}
+
+impl DeviceModel {
+    /// Runs the model `runs` times, back to back, on the same picture of `input`'s size in the same memory: what no stage
+    /// around it can be faster than. Where `options` cut pictures into tiles, a run is that of all tiles.
+    ///
+    /// # Errors
+    /// As for [`Upscaler::new`](crate::Upscaler::<rave_cuda::CudaBuffer>::new).
+    pub fn time(&self, input: &VideoInfo, options: &UpscalerOptions, runs: u32) -> Result<ModelTime, Error> {
+        let axes = axes(self.info(), input, options, |_, _| true)?;
+        let tiles = axes.iter().map(|axis| axis.spans.len() as u32).product::<u32>();
+        let start = Instant::now();
+        let mut fitted = Fitted::with_origin(self, self.origin(), input, axes)?;
+        let first = start.elapsed();
+        let (run, enqueue) = fitted.lane.time(runs.max(1) * tiles)?;
+        Ok(ModelTime { run: run / runs.max(1), enqueue: enqueue / runs.max(1), first })
+    }
+}
