@@ -6,6 +6,8 @@ use rave_ffmpeg::{StreamMap, VideoCodec};
 use rave_pipeline::{DecoderChoice, DeviceChoice};
 use rave_tensorrt::{BuiltIn, OnNan, Precision, Provider};
 
+use crate::verify::VerifyArgs;
+
 /// Upscale video with a neural network.
 ///
 /// Without a command, `upscale` is meant: rave -i IN -o OUT.
@@ -26,11 +28,13 @@ pub enum Command {
     Models(ModelsArgs),
     /// List the GPUs and what can run on them
     Devices(DevicesArgs),
+    /// Check that an output holds everything that its source does
+    Verify(VerifyArgs),
 }
 
 impl Command {
     /// The names that stand for a command; anything else belongs to `upscale`.
-    pub const NAMES: &[&str] = &["upscale", "probe", "models", "devices"];
+    pub const NAMES: &[&str] = &["upscale", "probe", "models", "devices", "verify"];
 }
 
 #[derive(Debug, Args)]

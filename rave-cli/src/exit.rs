@@ -3,12 +3,17 @@ use rave_core::Code;
 /// Wrong arguments; also what the argument parser exits with.
 pub const USAGE: u8 = 2;
 
+/// The output differs from its source.
+pub const DIFFERENT: u8 = 7;
+
 /// The exit status of an error: its class, since a status is one byte.
 pub fn status(code: Code) -> u8 {
     match code {
         Code::SessionOptions | Code::EncoderOptions | Code::OptionInvalid => USAGE,
         Code::Cancelled => 130,
         Code::EncoderMissing | Code::EncodeFailed => 6,
+        Code::VmafMissing => 5,
+        Code::NotComparable => 3,
         _ => match code.number() {
             100..210 => 5,
             210..300 => 4,

@@ -22,6 +22,7 @@ mod stdout;
 mod table;
 mod upscale;
 mod usage;
+mod verify;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Command::Probe(args) => (probe::run(args), args.json),
         Command::Models(args) => (models::run(args), args.json),
         Command::Devices(args) => (devices::run(args), args.json),
+        Command::Verify(args) => (verify::run(args), args.json),
     };
     match result {
         Ok(status) => ExitCode::from(status),

@@ -34,6 +34,8 @@ mod meter;
 mod port;
 #[cfg(feature = "upscale")]
 mod upscale;
+#[cfg(feature = "upscale")]
+mod verify;
 mod worker;
 
 pub use chain::{Assembly, Chain};
@@ -45,4 +47,9 @@ pub use upscale::{
     CheckReport, Choice, DecoderChoice, Destination, DeviceChoice, Existing, FrameSummary, FrameTarget,
     GpuReport, InferenceOptions, Mismatch, Part, Progress, Queues, Refused, SampleFile, Target, UpscaleJob,
     UpscaleOptions, UpscalePlan, UpscaleReport, Written,
+};
+#[cfg(feature = "upscale")]
+pub use verify::{
+    Announced, AnnouncedStream, AnnouncedVideo, Aspect, Depth, Finding, Verdict, Verification, VerifyOptions,
+    verify,
 };

@@ -1,0 +1,68 @@
+use rave_core::{ColorSpec, Timestamp};
+use rave_ffmpeg::{StreamOutcome, StreamPlan};
+
+/// What a job said that it would change: such differences are [announced](crate::Verdict::Announced).
+///
+/// The default announces nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Announced {
+    /// What becomes of each stream of the source; empty where nothing is known about it.
+    pub streams: Vec<AnnouncedStream>,
+    /// The video as it is encoded.
+    pub video: Option<AnnouncedVideo>,
+    /// When the frames of the source that the job decoded are shown; it may have decoded less than there is.
+    pub timestamps: Option<Vec<Timestamp>>,
+    /// Frames of the source that are announced by its header and could not be decoded.
+    pub missing_frames: u64,
+    /// Packets of copied streams that were too damaged to be taken over.
+    pub damaged_packets: u64,
+    /// Whether the job was ended before the source was.
+    pub is_cut_short: bool,
+}
+
+/// What becomes of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnnouncedStream {
+    /// Index in the source.
+    pub source_index: usize,
+    /// Index in the output; `None` if it is left out.
+    pub output_index: Option<usize>,
+    /// Why it is left out or converted, and what is changed or lost.
+    pub reason: Option<String>,
+}
+
+/// The video as it is encoded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AnnouncedVideo {
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// FFmpeg's name of the pixel format.
+    pub pixel_format: String,
+    /// Colour, as it was used and tagged.
+    pub color: ColorSpec,
+}
+
+impl From<&StreamPlan> for AnnouncedStream {
+    fn from(plan: &StreamPlan) -> Self {
+        let (output_index, reason) = match &plan.outcome {
+            StreamOutcome::Encoded { output_index } | StreamOutcome::Copied { output_index } => {
+                (Some(*output_index), None)
+            }
+            StreamOutcome::Converted { output_index, reason, .. } => {
+                (Some(*output_index), Some(reason.clone()))
+            }
+            StreamOutcome::Dropped { reason } => (None, Some(reason.clone())),
+        };
+        let reasons: Vec<String> = reason.into_iter().chain(plan.notes.iter().cloned()).collect();
+        let reason = (!reasons.is_empty()).then(|| reasons.join("; "));
+        Self { source_index: plan.source_index, output_index, reason }
+    }
+}
+
+impl Announced {
+    pub(super) fn stream(&self, source_index: usize) -> Option<&AnnouncedStream> {
+        self.streams.iter().find(|stream| stream.source_index == source_index)
+    }
+}

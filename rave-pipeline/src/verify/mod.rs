@@ -1,0 +1,120 @@
+//! Whether an output holds everything that its source does.
+
+mod announced;
+mod finding;
+mod matching;
+mod picture;
+mod samples;
+mod side;
+mod streams;
+mod tags;
+mod times;
+
+pub use announced::{Announced, AnnouncedStream, AnnouncedVideo};
+pub use finding::{Aspect, Finding, Verdict};
+
+use rave_core::Timestamp;
+use rave_ffmpeg::{DecodeReport, Input};
+
+use crate::Error;
+use side::{Reading, Side};
+
+/// How much of the files is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Depth {
+    /// Every packet and the first frame; nothing else is decoded.
+    #[default]
+    Fast,
+    /// Everything is decoded: frames are counted as they come out, damage is found.
+    Full,
+}
+
+/// How two files are compared.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct VerifyOptions {
+    /// How much is read.
+    pub depth: Depth,
+    /// Index of the video stream in the source; the best one if `None`.
+    pub source_stream: Option<usize>,
+    /// Index of the video stream in the output; the best one if `None`.
+    pub output_stream: Option<usize>,
+    /// What the job that made the output said that it would change.
+    pub announced: Announced,
+}
+
+/// The comparison of an output with its source.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verification {
+    /// The rows of the table: the video first, then the other streams, then what belongs to the whole file.
+    pub findings: Vec<Finding>,
+    /// Frames in the output.
+    pub frames: u64,
+    /// Streams in the output.
+    pub streams: usize,
+    /// By how much all times of the output are later; `None` if they are equal.
+    pub shift: Option<Timestamp>,
+}
+
+impl Verification {
+    /// The worst verdict of all.
+    pub fn verdict(&self) -> Verdict {
+        self.findings.iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::Same)
+    }
+
+    /// Whether nothing is lost, or nothing that had not been announced.
+    pub fn is_passed(&self) -> bool {
+        self.verdict().is_acceptable()
+    }
+
+    /// The first thing that is lost.
+    pub fn first_failure(&self) -> Option<&Finding> {
+        self.findings.iter().find(|finding| !finding.verdict.is_acceptable())
+    }
+}
+
+/// Compares an output with the source that it was made from, by whatever program: frames and their times, shape and
+/// colour of the pictures, HDR metadata, the other streams with sums over their packets, chapters and metadata.
+///
+/// Both files are read packet by packet, one after the other; memory grows by some bytes a packet.
+///
+/// # Errors
+/// [`Error::Leaf`] if one of them cannot be read or holds no video. A difference is no error: it is in the result.
+pub fn verify(source: &Input, output: &Input, options: &VerifyOptions) -> Result<Verification, Error> {
+    let announced = &options.announced;
+    let reading = Reading {
+        depth: options.depth,
+        stream: options.source_stream,
+        timestamps: announced.timestamps.as_deref(),
+    };
+    let source = Side::read(source, &reading).map_err(Error::Leaf)?;
+    let reading = Reading { stream: options.output_stream, timestamps: None, ..reading };
+    let output = Side::read(output, &reading).map_err(Error::Leaf)?;
+    Ok(compare(&source, &output, announced))
+}
+
+fn compare(source: &Side, output: &Side, announced: &Announced) -> Verification {
+    let times = times::compare(source, output);
+    let mut findings = times.findings;
+    findings.extend(decoding(source.video.decoding, output.video.decoding));
+    findings.extend(picture::compare(source, output, announced));
+    findings.extend(streams::compare(source, output, announced, times.shift));
+    let video = |side: &Side| side.streams()[side.video.index].clone();
+    findings.extend(tags::compare_streams(&video(source), &video(output), output.is_mov()));
+    findings.extend(tags::compare_file(source, output, times.shift.map_or(0, times::nanoseconds)));
+    Verification {
+        findings,
+        frames: output.video.timestamps.len() as u64,
+        streams: output.streams().len(),
+        shift: times.shift,
+    }
+}
+
+/// Damage that the source has not.
+fn decoding(before: Option<DecodeReport>, after: Option<DecodeReport>) -> Option<Finding> {
+    let errors = |report: &DecodeReport| report.corrupt_packets + report.concealed_frames;
+    let text = |report: Option<DecodeReport>| {
+        report.map_or_else(|| "not decoded".to_owned(), |report| format!("{} errors", errors(&report)))
+    };
+    let verdict = if errors(&after?) == 0 { Verdict::Same } else { Verdict::Different };
+    Some(Finding::new(Aspect::Decoding, text(before), text(after), verdict))
+}
