@@ -67,6 +67,7 @@ pub fn report(report: &UpscaleReport) -> Value {
         "choices": plan.choices.iter().map(choice).collect::<Vec<_>>(),
         "notices": plan.notices,
         "decoding": decoding(report),
+        "switched_decoder": report.switched_decoder,
         "inference": inference(report),
         "gpu": report.gpu.as_ref().map(gpu),
         "digest": digests.and_then(|summary| summary.digest()).map(|digest| digest.to_string()),

@@ -277,6 +277,9 @@ fn warnings(report: &UpscaleReport) -> Vec<String> {
     if let Some(shift) = muxed.and_then(|(_, shift)| shift) {
         warnings.push(format!("every timestamp of every stream is moved by {:+.6} s", shift.seconds()));
     }
+    if let Some(reason) = &report.switched_decoder {
+        warnings.push(format!("NVDEC gave up and decoding went on in software: {reason}"));
+    }
     if report.is_cut_short {
         warnings.push("stopped before the end of the source".into());
     }

@@ -6,8 +6,8 @@ use rave_tensorrt::{ReportHandle, Runtime};
 
 use super::check::{CheckReport, Expected, check_output};
 use super::decode::{DecodeCounts, Decoded};
-use super::device::{Gpu, Placed};
-use super::end::{Assembling, End, FileEnd, FrameEnd, Goal, Source};
+use super::device::{Gpu, Network, Placed};
+use super::end::{Assembling, End, Goal, Source};
 use super::enlarge::Enlarged;
 use super::output::check_target;
 use super::progress::{Progress, ProgressMeter};
@@ -57,7 +57,8 @@ impl UpscaleJob {
         let placed = Placed::new(runtime, options)?;
         job.choices.extend(placed.choices);
         let model = placed.network.info().clone();
-        let decoded = Decoded::open(demuxer, placed.gpu.as_ref(), &mut job)?;
+        let is_model_on_gpu = matches!(placed.network, Network::Device(..));
+        let decoded = Decoded::open(demuxer, placed.gpu.as_ref(), is_model_on_gpu, &mut job)?;
         let source = Source { input, stream, info: decoded.info };
         let enlarged = Enlarged::new(decoded.line, placed.network, &mut job)?;
         let end = End::new(enlarged.line, &source, goal, &mut job)?;
@@ -135,7 +136,7 @@ impl UpscaleJob {
             }
         };
         let is_cut_short = self.control.is_finishing();
-        let decoding = self.decoding.get();
+        let (decoding, switched_decoder) = (self.decoding.get(), self.decoding.switched());
         let accounted = decoding.frames + decoding.discarded_by_edit_list;
         let announced = self.announced_frames.filter(|_| !is_cut_short);
         let interlaced_frames = record.lock().interlaced_frames;
@@ -143,6 +144,7 @@ impl UpscaleJob {
             plan: self.plan,
             written,
             decoding,
+            switched_decoder,
             inference: self.inference.get(),
             gpu: self.gpu.map(|gpu| GpuReport { device: gpu.info, pool: gpu.pool.health() }),
             stages,

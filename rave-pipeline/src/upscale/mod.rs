@@ -5,6 +5,7 @@ mod decode;
 mod device;
 mod end;
 mod enlarge;
+mod hardware;
 mod job;
 mod line;
 mod memory;

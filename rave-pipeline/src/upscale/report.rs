@@ -46,6 +46,8 @@ pub struct UpscaleReport {
     pub written: Written,
     /// Frames decoded, concealed, reconstructed.
     pub decoding: DecodeReport,
+    /// What NVDEC said, if it broke and decoding went on in software.
+    pub switched_decoder: Option<String>,
     /// What the network did.
     pub inference: rave_tensorrt::UpscaleReport,
     /// The GPU that it worked on, if any.
