@@ -8,6 +8,8 @@ use std::process::Command;
 
 #[path = "encode_device.rs"]
 mod encode_device;
+#[path = "encode/mux.rs"]
+mod mux;
 
 #[test]
 fn the_encoders_gpu_tests_pass_with_an_emulated_driver() {
@@ -23,14 +25,16 @@ fn the_encoders_gpu_tests_pass_with_an_emulated_driver() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     build(&source, &folder.path().join("libcuda.so"));
     let output = Command::new(env::current_exe().expect("a test knows its program"))
-        .arg("encode_device::")
+        .args(["encode_device::", "mux::"])
         .env("LD_LIBRARY_PATH", folder.path())
         .env("RAVE_REQUIRE_GPU", "1")
         .output()
         .expect("the program starts again");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    assert!(said.contains("test encode_device::every_frame_arrives"), "{said}");
+    for test in ["encode_device::every_frame_arrives", "mux::ffprobe_finds"] {
+        assert!(said.contains(&format!("test {test}")), "{said}");
+    }
 }
 
 fn build(source: &Path, library: &Path) {

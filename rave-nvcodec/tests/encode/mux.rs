@@ -1,0 +1,157 @@
+//! Packets with the encoder's decoding times in a container, read back by ffprobe and decoded by ffmpeg. The double gives
+//! the pictures of x264 in the order in which x264 coded them, so that the files are real H.264.
+#![allow(clippy::unwrap_used, reason = "all of it is test code")]
+
+#[path = "../clip/mod.rs"]
+mod clip;
+#[path = "../double/mod.rs"]
+mod double;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+use clip::{Rate, assert_times, encode, pool, video};
+use double::{Coded, Double, Kind, Settings};
+use rave_core::{
+    FieldOrder, FrameInfo, HostBuffer, HostFrame, Layout, Packet, PixelFormat, Sink, Stage, Timestamp,
+    VideoInfo,
+};
+use rave_cuda::Upload;
+use rave_ffmpeg::{
+    Container, EncodedStream, EncoderOptions, MuxSummary, Muxer, MuxerOptions, SoftwareEncoder, VideoCodec,
+};
+use rave_nvcodec::{NvEncoder, NvencCodec, NvencOptions};
+
+const FRAMES: u64 = 100;
+
+/// Groups of pictures and B-frames.
+const STRUCTURES: [(u32, u32); 8] =
+    [(1, 0), (250, 0), (12, 1), (30, 2), (10, 3), (250, 3), (25, 4), (60, 7)];
+
+#[test]
+fn ffprobe_finds_rising_decoding_times_and_the_sources_presentation_times() {
+    let Some(pool) = pool() else { return };
+    let video = video(PixelFormat::NV12, (128, 72));
+    let folder = tempfile::tempdir().unwrap();
+    for (gop, bframes) in STRUCTURES {
+        for rate in [Rate::Constant, Rate::Variable] {
+            let what = format!("gop {gop}, {bframes} B-frames, {rate:?}");
+            let frames = moving_clip(&video, rate);
+            let (stream, pictures) = code_by_x264(&video, &frames, (gop, bframes));
+            let double = replay(&frames, pictures);
+            let options =
+                NvencOptions { gop, bframes: Some(bframes), ..NvencOptions::new(NvencCodec::H264) };
+            let mut encoder = NvEncoder::new(&double.library().unwrap(), &pool, &video, &options).unwrap();
+            let mut upload = Upload::new(&pool, &video).unwrap();
+            let packets = encode(&mut encoder, &mut upload, &frames).unwrap();
+            drop(encoder);
+            double.assert_clean();
+            let has_b = double.pictures().iter().any(|picture| picture.kind == Kind::B);
+            assert_eq!(has_b, bframes > 0, "{what}");
+            assert_times(&packets, &frames, &what);
+            let path = folder.path().join("clip.mp4");
+            let summary = mux(&path, &stream, packets);
+            check_with_ffprobe(&path, &frames, &summary, &what);
+            assert_eq!(decoded_frames(&path), FRAMES as usize, "{what}");
+        }
+    }
+}
+
+/// Something that moves, so that there are B-frames.
+fn moving_clip(video: &VideoInfo, rate: Rate) -> Vec<HostFrame> {
+    let layout = Layout::packed(video.format, video.width, video.height).unwrap();
+    let frame = |index: u64| {
+        // MP4 by itself begins at zero at the earliest.
+        let pts = Timestamp::new(rate.pts(index) + 1000, video.time_base);
+        let info = FrameInfo { pts, duration_ticks: Some(1), field_order: FieldOrder::Progressive };
+        let buffer = HostBuffer::zeroed(layout.size_bytes());
+        let mut frame = HostFrame::new(buffer, layout, video.color, info).unwrap();
+        for (y, row) in frame.rows_mut::<u8>(0).enumerate() {
+            let wave = |x: usize| ((x * 3 + y * 2 + index as usize) % 200) as u8 + 20;
+            row.iter_mut().enumerate().for_each(|(x, code)| *code = wave(x));
+        }
+        frame.rows_mut::<u8>(1).flatten().for_each(|code| *code = 128);
+        frame
+    };
+    (0..FRAMES).map(frame).collect()
+}
+
+fn code_by_x264(
+    video: &VideoInfo,
+    frames: &[HostFrame],
+    (gop, bframes): (u32, u32),
+) -> (EncodedStream, Vec<Packet>) {
+    let options =
+        EncoderOptions { gop: Some(gop), bframes: Some(bframes), ..EncoderOptions::new(VideoCodec::H264) };
+    let container = Container::from_path("clip.mp4".as_ref()).unwrap();
+    let mut encoder = SoftwareEncoder::new(video, &options, &container).unwrap();
+    let mut packets = Vec::new();
+    for frame in frames {
+        encoder.process(frame.clone(), &mut |packet| packets.push(packet)).unwrap();
+    }
+    encoder.finish(&mut |packet| packets.push(packet)).unwrap();
+    (encoder.stream(), packets)
+}
+
+/// A double that gives these pictures in their order.
+fn replay(frames: &[HostFrame], pictures: Vec<Packet>) -> Double {
+    let numbers: BTreeMap<i64, u64> =
+        frames.iter().zip(0..).map(|(frame, number)| (frame.info().pts.ticks(), number)).collect();
+    let (mut script, mut packets, mut latest) = (Vec::new(), BTreeMap::new(), None);
+    for picture in pictures {
+        let frame = numbers[&picture.pts.unwrap().ticks()];
+        let kind = match (picture.is_key, latest > Some(frame)) {
+            (true, _) => Kind::Idr,
+            (false, true) => Kind::B,
+            (false, false) => Kind::P,
+        };
+        latest = latest.max(Some(frame));
+        script.push(Coded { frame, kind });
+        packets.insert(frame, picture.data);
+    }
+    Double::new(Settings { script: Some(script), packets, ..Settings::default() })
+}
+
+fn mux(path: &Path, stream: &EncodedStream, packets: Vec<Packet>) -> MuxSummary {
+    let container = Container::from_path(path).unwrap();
+    let mut muxer = Muxer::create(path, &container, stream, None, &MuxerOptions::default()).unwrap();
+    packets.into_iter().for_each(|packet| muxer.write(packet).unwrap());
+    muxer.finish().unwrap()
+}
+
+/// Milliseconds, as the source counts them.
+fn check_with_ffprobe(path: &Path, frames: &[HostFrame], summary: &MuxSummary, what: &str) {
+    let output = Command::new("ffprobe")
+        .args(["-v", "error", "-show_entries", "packet=pts_time,dts_time", "-of", "csv=p=0"])
+        .arg(path)
+        .output()
+        .expect("ffprobe runs");
+    assert!(output.stderr.is_empty(), "{what}: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let millis = |text: &str| (text.parse::<f64>().unwrap() * 1000.0).round() as i64;
+    let times: Vec<_> = text
+        .lines()
+        .map(|line| line.split_once(',').unwrap())
+        .map(|(pts, dts)| (millis(pts), millis(dts.trim_end_matches(','))))
+        .collect();
+    assert!(times.is_sorted_by(|a, b| a.1 < b.1), "{what}: {times:?}");
+    assert!(times.iter().all(|(pts, dts)| dts <= pts), "{what}: {times:?}");
+    let shift = summary.timestamp_shift.map_or(0, |shift| shift.ticks());
+    let sent = frames.iter().map(|frame| frame.info().pts.ticks() + shift);
+    let mut shown: Vec<_> = times.iter().map(|(pts, _)| *pts).collect();
+    shown.sort_unstable();
+    assert_eq!(shown, sent.collect::<Vec<_>>(), "{what}");
+}
+
+fn decoded_frames(path: &Path) -> usize {
+    let output = Command::new("ffmpeg")
+        .args(["-v", "error", "-i"])
+        .arg(path)
+        .args(["-fps_mode", "passthrough", "-f", "framemd5", "-"])
+        .output()
+        .expect("ffmpeg runs");
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().filter(|line| !line.starts_with('#')).count()
+}
