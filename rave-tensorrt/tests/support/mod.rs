@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "no test binary uses all of it")]
 #![allow(clippy::unwrap_used, reason = "a panic is a failed test")]
 
+pub mod gpu;
 pub mod models;
 
 use std::fs;

@@ -1,0 +1,186 @@
+//! Measures models on a GPU: the network alone, back to back, against the upscaler's stage around it, in turn.
+//!
+//!     cargo run --release -p rave-tensorrt --example device_speed -- [--size 1920x1080] [--runs 200] [--rounds 3]
+//!         [--precision model|fp16|fp32] [--exhaustive] [--tf32] MODEL...
+//!
+//! MODEL is a file or a built-in model's name. Frames are synthetic and on the GPU already. Prints a JSON object for each
+//! model: medians of the rounds, in milliseconds for each frame, and the ratio of the rates.
+
+use std::env;
+use std::error::Error;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rave_core::{
+    ColorSpec, FieldOrder, FrameInfo, HostFrame, HostPool, Layout, PixelFormat, Sample, Stage, TimeBase,
+    Timestamp, VideoInfo,
+};
+use rave_cuda::{CudaBuffer, Device, Pool, PoolOptions, Upload, device_layout};
+use rave_tensorrt::{
+    BuiltIn, ConvolutionSearch, DeviceModel, DeviceSessionOptions, ModelSource, Multiply, Precision,
+    Provider, Runtime, Upscaler, UpscalerOptions,
+};
+
+struct Arguments {
+    models: Vec<String>,
+    size: (u32, u32),
+    runs: u32,
+    rounds: usize,
+    options: DeviceSessionOptions,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = arguments()?;
+    let library = env::var_os("ORT_DYLIB_PATH").map(PathBuf::from);
+    let runtime = Runtime::load(library.as_deref(), &[])?;
+    let device = Device::open(0)?;
+    println!("# {} driver {:?}", device.info()?.name, device.info()?.driver_version);
+    for name in &arguments.models {
+        measure(&arguments, &runtime, &device, name)?;
+    }
+    Ok(())
+}
+
+fn arguments() -> Result<Arguments, Box<dyn Error>> {
+    let options = DeviceSessionOptions { providers: vec![Provider::Cuda], ..DeviceSessionOptions::default() };
+    let mut all = Arguments { models: vec![], size: (1920, 1080), runs: 200, rounds: 3, options };
+    let mut words = env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
+        match word.as_str() {
+            "--size" => {
+                let text = value()?;
+                let (width, height) = text.split_once('x').ok_or("a size is WIDTHxHEIGHT")?;
+                all.size = (width.parse()?, height.parse()?);
+            }
+            "--runs" => all.runs = value()?.parse()?,
+            "--rounds" => all.rounds = value()?.parse()?,
+            "--precision" => {
+                all.options.precision = match value()?.as_str() {
+                    "fp16" => Precision::Fp16,
+                    "fp32" => Precision::Fp32,
+                    _ => Precision::Model,
+                }
+            }
+            "--exhaustive" => all.options.cuda.search = ConvolutionSearch::Exhaustive,
+            "--tf32" => all.options.cuda.multiply = Multiply::Tf32,
+            _ => all.models.push(word),
+        }
+    }
+    Ok(all)
+}
+
+fn measure(
+    arguments: &Arguments,
+    runtime: &Runtime,
+    device: &Device,
+    name: &str,
+) -> Result<(), Box<dyn Error>> {
+    let source = BuiltIn::find(name).map_or_else(|| ModelSource::File(name.into()), ModelSource::BuiltIn);
+    let pool = Pool::new(device, PoolOptions::default());
+    let start = Instant::now();
+    let model = DeviceModel::load(runtime, &source, &pool, &arguments.options)?;
+    let load = start.elapsed();
+    let input = video(model.info().input_format(PixelFormat::YUV420P), arguments.size);
+    let start = Instant::now();
+    let mut upscaler = Upscaler::<CudaBuffer>::new(model.clone(), &input, &UpscalerOptions::default())?;
+    let open = start.elapsed();
+    fill_pool(&pool, &input)?;
+    stage(&mut upscaler, &pool, &input, 10)?;
+    let (mut alone, mut staged) = (vec![], vec![]);
+    for _ in 0..arguments.rounds {
+        alone.push(model.time(&input, &UpscalerOptions::default(), arguments.runs)?);
+        stage(&mut upscaler, &pool, &input, 10)?;
+        staged.push(stage(&mut upscaler, &pool, &input, arguments.runs)?);
+    }
+    let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
+    let run = median(alone.iter().map(|time| milliseconds(time.run)).collect());
+    let enqueue = median(alone.iter().map(|time| milliseconds(time.enqueue)).collect());
+    let per_frame = |time: Duration| milliseconds(time) / f64::from(arguments.runs);
+    let frame = median(staged.iter().map(|(total, _)| per_frame(*total)).collect());
+    let host = median(staged.iter().map(|(_, shortest)| milliseconds(*shortest)).collect());
+    let report = upscaler.report().get();
+    println!(
+        "{{\"model\":\"{}\",\"size\":\"{}x{}\",\"sample\":\"{:?}\",\"options\":\"{:?}\",\"load_ms\":{:.1},\"open_ms\":{:.1},\
+         \"model_ms\":{run:.3},\"model_enqueue_ms\":{enqueue:.3},\"stage_ms\":{frame:.3},\"stage_host_ms\":{host:.3},\
+         \"ratio\":{:.4},\"runtime_mib\":{},\"tile\":\"{:?}\",\"not_finite\":{}}}",
+        model.info().name,
+        arguments.size.0,
+        arguments.size.1,
+        model.info().sample,
+        arguments.options.cuda,
+        milliseconds(load),
+        milliseconds(open),
+        run / frame,
+        report.runtime_bytes >> 20,
+        report.tile,
+        report.not_finite,
+    );
+    Ok(())
+}
+
+fn video(format: PixelFormat, (width, height): (u32, u32)) -> VideoInfo {
+    VideoInfo {
+        format,
+        width,
+        height,
+        color: ColorSpec::BT709,
+        sample_aspect_ratio: None,
+        frame_rate: None,
+        time_base: TimeBase::new(1, 25).expect("1/25 is a time base"),
+        display_matrix: None,
+        mastering_display: None,
+        content_light: None,
+    }
+}
+
+/// Fills the buffers that the pool will lend for frames of this kind with noise from 0.5 to 1.
+fn fill_pool(pool: &Pool, input: &VideoInfo) -> Result<(), Box<dyn Error>> {
+    let layout = Layout::packed(input.format, input.width, input.height)?;
+    let mut noise = HostFrame::from_pool(&HostPool::new(), layout, input.color, info(input, 0));
+    let exponent: &[u8] = if input.format.sample() == Sample::F16 { &[0, 0x38] } else { &[0, 0, 0, 0x3f] };
+    let mut state = 1_u64;
+    for (index, byte) in noise.buffer_mut().as_bytes_mut().iter_mut().enumerate() {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let is_high = index % exponent.len() == exponent.len() - 1;
+        *byte = if is_high { exponent[exponent.len() - 1] } else { (state >> 56) as u8 };
+    }
+    let mut upload = Upload::new(pool, input)?;
+    let frames = (0..HELD).map(|_| upload.upload(&noise)).collect::<Result<Vec<_>, _>>()?;
+    drop(frames);
+    Ok(pool.device().context().synchronize()?)
+}
+
+/// More than the stage and the network hold of the same size.
+const HELD: usize = 8;
+
+fn info(input: &VideoInfo, ticks: u32) -> FrameInfo {
+    let pts = Timestamp::new(i64::from(ticks), input.time_base);
+    FrameInfo { pts, duration_ticks: None, field_order: FieldOrder::Progressive }
+}
+
+/// How long the stage takes for `count` frames until the GPU has done all, and the shortest time that a call took, which is
+/// one that did not wait for the GPU. The output goes nowhere.
+fn stage(
+    upscaler: &mut Upscaler<CudaBuffer>,
+    pool: &Pool,
+    input: &VideoInfo,
+    count: u32,
+) -> Result<(Duration, Duration), Box<dyn Error>> {
+    let layout = device_layout(input.format, input.width, input.height)?;
+    let (start, mut shortest) = (Instant::now(), Duration::MAX);
+    for ticks in 0..count {
+        let begin = Instant::now();
+        let frame = pool.frame(layout, input.color, info(input, ticks))?;
+        upscaler.process(frame, &mut drop).map_err(|error| error.to_string())?;
+        shortest = shortest.min(begin.elapsed());
+    }
+    upscaler.finish(&mut drop).map_err(|error| error.to_string())?;
+    pool.device().context().synchronize()?;
+    Ok((start.elapsed(), shortest))
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
