@@ -117,7 +117,7 @@ impl NvEncoder {
     ) -> Result<Self, EncodeError> {
         options.check()?;
         let mut session = Session::open(library, pool.device())?;
-        let capabilities = capabilities(&session, input, options)?;
+        let capabilities = CodecCapabilities::checked(&session, input, options)?;
         let preset = session.preset(options.codec, options.preset, config::tuning(options))?;
         let plan = Plan::new(preset, options, input, &capabilities)?;
         let stream = pool.device().new_stream()?;
@@ -375,21 +375,6 @@ impl std::fmt::Debug for NvEncoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "NvEncoder({})", self.description)
     }
-}
-
-/// What the GPU can do with the codec, if that is enough.
-fn capabilities(
-    session: &Session,
-    info: &VideoInfo,
-    options: &NvencOptions,
-) -> Result<CodecCapabilities, EncodeError> {
-    if !session.codecs()?.contains(&options.codec.guid()) {
-        return Err(EncodeError::Codec { gpu: session.gpu().to_owned(), codec: options.codec });
-    }
-    let capabilities = CodecCapabilities::query(session, options.codec)?;
-    capabilities.check_frames(session.gpu(), info.format, (info.width, info.height))?;
-    capabilities.check_options(options)?;
-    Ok(capabilities)
 }
 
 /// Frames that may be coded before one that is shown earlier: no more than there are B-frames between two others.

@@ -1,4 +1,4 @@
-use rave_core::PixelFormat;
+use rave_core::{PixelFormat, VideoInfo};
 use rave_cuda::Device;
 
 use super::session::Session;
@@ -127,7 +127,23 @@ impl EncoderCapabilities {
 }
 
 impl CodecCapabilities {
-    pub(super) fn query(session: &Session, codec: NvencCodec) -> Result<Self, EncodeError> {
+    /// What the GPU can do with the codec, if that is enough.
+    pub(super) fn checked(
+        session: &Session,
+        info: &VideoInfo,
+        options: &NvencOptions,
+    ) -> Result<Self, EncodeError> {
+        let gpu = session.gpu();
+        if !session.codecs()?.contains(&options.codec.guid()) {
+            return Err(EncodeError::Codec { gpu: gpu.to_owned(), codec: options.codec });
+        }
+        let capabilities = Self::query(session, options.codec)?;
+        capabilities.check_frames(gpu, info.format, (info.width, info.height))?;
+        capabilities.check_options(options)?;
+        Ok(capabilities)
+    }
+
+    fn query(session: &Session, codec: NvencCodec) -> Result<Self, EncodeError> {
         let number = |caps| Ok::<u32, EncodeError>(session.capability(codec, caps)?.max(0).unsigned_abs());
         let has = |caps| Ok::<bool, EncodeError>(session.capability(codec, caps)? > 0);
         let profiles = session.profiles(codec)?;
@@ -159,7 +175,7 @@ impl CodecCapabilities {
     }
 
     /// Refuses frames that the encoder does not take.
-    pub(super) fn check_frames(
+    fn check_frames(
         &self,
         gpu: &str,
         format: PixelFormat,
@@ -217,7 +233,7 @@ impl CodecCapabilities {
     }
 
     /// Refuses options that the encoder does not have.
-    pub(super) fn check_options(&self, options: &NvencOptions) -> Result<(), EncodeError> {
+    fn check_options(&self, options: &NvencOptions) -> Result<(), EncodeError> {
         const MISSING: &str = "this GPU does not have it";
         let bframes = options.bframes.unwrap_or(0);
         if bframes > self.max_bframes {

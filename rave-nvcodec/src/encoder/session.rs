@@ -1,6 +1,5 @@
 use std::ffi::{CStr, c_int, c_void};
 use std::ptr;
-use std::sync::Arc;
 
 use cudarc::driver::sys::CUstream;
 use rave_cuda::{Device, Stream};
@@ -9,10 +8,10 @@ use super::{EncodeError, NvencCodec, NvencPreset};
 use crate::library::NvencLibrary;
 use crate::sys::nvenc::{self, Caps, Guid, Status};
 
-/// Calls a function of the session: `nvenc!(session, field("NVIDIA's name", arguments...))`.
+/// Calls a function of the session: `call!(session, field("NVIDIA's name", arguments...))`.
 ///
 /// Each call is sound for the same reasons, which [`Session`] lists; pointers in the arguments are to live values.
-macro_rules! nvenc {
+macro_rules! call {
     ($session:expr, $function:ident($name:literal $(, $argument:expr)*)) => {
         match $session.functions.$function {
             Some(function) => {
@@ -24,6 +23,10 @@ macro_rules! nvenc {
         }
     };
 }
+
+mod guards;
+
+pub(super) use guards::{Mapping, OutputBuffer, Registration};
 
 /// An open session of NVENC, closed when it is dropped. What belongs to it holds it by an [`Arc`].
 ///
@@ -120,33 +123,33 @@ impl Session {
 
     pub(super) fn codecs(&self) -> Result<Vec<Guid>, EncodeError> {
         let mut count = 0;
-        nvenc!(self, get_encode_guid_count("nvEncGetEncodeGUIDCount", &mut count))?;
+        call!(self, get_encode_guid_count("nvEncGetEncodeGUIDCount", &mut count))?;
         let mut guids = vec![Guid::default(); count as usize];
         let list = guids.as_mut_ptr();
         let mut found = 0;
-        nvenc!(self, get_encode_guids("nvEncGetEncodeGUIDs", list, count, &mut found))?;
+        call!(self, get_encode_guids("nvEncGetEncodeGUIDs", list, count, &mut found))?;
         guids.truncate(found as usize);
         Ok(guids)
     }
 
     pub(super) fn profiles(&self, codec: NvencCodec) -> Result<Vec<Guid>, EncodeError> {
         let (mut count, codec) = (0, codec.guid());
-        nvenc!(self, get_encode_profile_guid_count("nvEncGetEncodeProfileGUIDCount", codec, &mut count))?;
+        call!(self, get_encode_profile_guid_count("nvEncGetEncodeProfileGUIDCount", codec, &mut count))?;
         let mut guids = vec![Guid::default(); count as usize];
         let list = guids.as_mut_ptr();
         let mut found = 0;
-        nvenc!(self, get_encode_profile_guids("nvEncGetEncodeProfileGUIDs", codec, list, count, &mut found))?;
+        call!(self, get_encode_profile_guids("nvEncGetEncodeProfileGUIDs", codec, list, count, &mut found))?;
         guids.truncate(found as usize);
         Ok(guids)
     }
 
     pub(super) fn input_formats(&self, codec: NvencCodec) -> Result<Vec<nvenc::BufferFormat>, EncodeError> {
         let (mut count, codec) = (0, codec.guid());
-        nvenc!(self, get_input_format_count("nvEncGetInputFormatCount", codec, &mut count))?;
+        call!(self, get_input_format_count("nvEncGetInputFormatCount", codec, &mut count))?;
         let mut formats = vec![nvenc::BufferFormat::default(); count as usize];
         let list = formats.as_mut_ptr();
         let mut found = 0;
-        nvenc!(self, get_input_formats("nvEncGetInputFormats", codec, list, count, &mut found))?;
+        call!(self, get_input_formats("nvEncGetInputFormats", codec, list, count, &mut found))?;
         formats.truncate(found as usize);
         Ok(formats)
     }
@@ -154,7 +157,7 @@ impl Session {
     pub(super) fn capability(&self, codec: NvencCodec, caps: Caps) -> Result<i32, EncodeError> {
         let mut params = nvenc::CapsParam { caps_to_query: caps, ..nvenc::CapsParam::versioned() };
         let mut value: c_int = 0;
-        nvenc!(self, get_encode_caps("nvEncGetEncodeCaps", codec.guid(), &mut params, &mut value))?;
+        call!(self, get_encode_caps("nvEncGetEncodeCaps", codec.guid(), &mut params, &mut value))?;
         Ok(value)
     }
 
@@ -170,7 +173,7 @@ impl Session {
             ..nvenc::PresetConfig::versioned()
         };
         let (codec, preset) = (codec.guid(), preset.guid());
-        nvenc!(
+        call!(
             self,
             get_encode_preset_config_ex("nvEncGetEncodePresetConfigEx", codec, preset, tuning, &mut params)
         )?;
@@ -186,10 +189,10 @@ impl Session {
     ) -> Result<(), EncodeError> {
         let mut config = *config;
         let mut params = nvenc::InitializeParams { encode_config: &mut config, ..*params };
-        nvenc!(self, initialize_encoder("nvEncInitializeEncoder", &mut params))?;
+        call!(self, initialize_encoder("nvEncInitializeEncoder", &mut params))?;
         let kept = self.stream.insert(Box::new((stream.as_raw(), stream.clone())));
         let address: *mut c_void = ptr::from_mut(&mut kept.0).cast();
-        nvenc!(self, set_io_cuda_streams("nvEncSetIOCudaStreams", address, address))
+        call!(self, set_io_cuda_streams("nvEncSetIOCudaStreams", address, address))
     }
 
     pub(super) fn reconfigure(
@@ -202,7 +205,7 @@ impl Session {
             re_init_encode_params: nvenc::InitializeParams { encode_config: &mut config, ..*params },
             ..nvenc::ReconfigureParams::versioned()
         };
-        nvenc!(self, reconfigure_encoder("nvEncReconfigureEncoder", &mut params))
+        call!(self, reconfigure_encoder("nvEncReconfigureEncoder", &mut params))
     }
 
     /// The parameter sets: SPS and PPS (and VPS) with start codes, or the sequence header OBU.
@@ -215,13 +218,13 @@ impl Session {
             out_sps_pps_payload_size: &mut len,
             ..nvenc::SequenceParamPayload::versioned()
         };
-        nvenc!(self, get_sequence_params("nvEncGetSequenceParams", &mut params))?;
+        call!(self, get_sequence_params("nvEncGetSequenceParams", &mut params))?;
         bytes.truncate(len as usize);
         Ok(bytes)
     }
 
     pub(super) fn encode(&self, params: &mut nvenc::PicParams) -> Result<Submitted, EncodeError> {
-        match nvenc!(self, encode_picture("nvEncEncodePicture", params)) {
+        match call!(self, encode_picture("nvEncEncodePicture", params)) {
             Ok(()) => Ok(Submitted::Ready),
             Err(EncodeError::Call { status: Status::NEED_MORE_INPUT, .. }) => Ok(Submitted::NeedsMoreInput),
             Err(error) => Err(error),
@@ -232,23 +235,7 @@ impl Session {
     pub(super) fn flush(&self) -> Result<(), EncodeError> {
         let mut params =
             nvenc::PicParams { encode_pic_flags: nvenc::PicFlags::EOS.0, ..nvenc::PicParams::versioned() };
-        nvenc!(self, encode_picture("nvEncEncodePicture", &mut params))
-    }
-
-    pub(super) fn create_bitstream_buffer(self: &Arc<Self>) -> Result<OutputBuffer, EncodeError> {
-        let mut params = nvenc::CreateBitstreamBuffer::versioned();
-        nvenc!(self, create_bitstream_buffer("nvEncCreateBitstreamBuffer", &mut params))?;
-        Ok(OutputBuffer { pointer: params.bitstream_buffer, session: Arc::clone(self) })
-    }
-
-    /// # Safety
-    /// The memory that `params` names stays for as long as the registration.
-    pub(super) unsafe fn register(
-        self: &Arc<Self>,
-        mut params: nvenc::RegisterResource,
-    ) -> Result<Registration, EncodeError> {
-        nvenc!(self, register_resource("nvEncRegisterResource", &mut params))?;
-        Ok(Registration { pointer: params.registered_resource, session: Arc::clone(self) })
+        call!(self, encode_picture("nvEncEncodePicture", &mut params))
     }
 }
 
@@ -259,7 +246,7 @@ impl Drop for Session {
         }
         // What fails here has no one to hear of it; the driver cleans up when the process ends.
         let _ = self.device.bind();
-        let _ = nvenc!(self, destroy_encoder("nvEncDestroyEncoder"));
+        let _ = call!(self, destroy_encoder("nvEncDestroyEncoder"));
     }
 }
 
@@ -272,138 +259,5 @@ fn refusal(gpu: &str, function: &'static str, status: Status) -> EncodeError {
         Status::OUT_OF_MEMORY | Status::INCOMPATIBLE_CLIENT_KEY => EncodeError::SessionLimit { gpu, status },
         Status::INVALID_DEVICE | Status::DEVICE_NOT_EXIST => EncodeError::DeviceLost { function, status },
         status => EncodeError::Call { function, status, detail: String::new() },
-    }
-}
-
-/// A buffer for coded pictures, destroyed when it is dropped.
-pub(super) struct OutputBuffer {
-    pointer: nvenc::OutputPointer,
-    session: Arc<Session>,
-}
-
-// SAFETY: the pointer is a name for the driver's use, given to calls that `Session` makes one at a time.
-unsafe impl Send for OutputBuffer {}
-
-impl OutputBuffer {
-    pub(super) const fn pointer(&self) -> nvenc::OutputPointer {
-        self.pointer
-    }
-
-    /// Waits for the picture in this buffer.
-    pub(super) fn lock(&self) -> Result<Locked<'_>, EncodeError> {
-        let mut params =
-            nvenc::LockBitstream { output_bitstream: self.pointer, ..nvenc::LockBitstream::versioned() };
-        nvenc!(self.session, lock_bitstream("nvEncLockBitstream", &mut params))?;
-        Ok(Locked { params, buffer: Some(self) })
-    }
-}
-
-impl Drop for OutputBuffer {
-    fn drop(&mut self) {
-        let _ = self.session.device.bind();
-        let _ = nvenc!(self.session, destroy_bitstream_buffer("nvEncDestroyBitstreamBuffer", self.pointer));
-    }
-}
-
-/// A coded picture, unlocked when it is dropped.
-pub(super) struct Locked<'a> {
-    params: nvenc::LockBitstream,
-    /// Taken when it is unlocked.
-    buffer: Option<&'a OutputBuffer>,
-}
-
-impl Locked<'_> {
-    pub(super) fn bytes(&self) -> &[u8] {
-        let len = self.params.bitstream_size_in_bytes as usize;
-        let start: *const u8 = self.params.bitstream_buffer_ptr.cast_const().cast();
-        if start.is_null() {
-            return &[];
-        }
-        // SAFETY: while the buffer is locked, the driver keeps that many bytes there (`NV_ENC_LOCK_BITSTREAM`).
-        unsafe { std::slice::from_raw_parts(start, len) }
-    }
-
-    /// The number that the frame was sent with.
-    pub(super) const fn stamp(&self) -> u64 {
-        self.params.output_time_stamp
-    }
-
-    pub(super) fn is_key(&self) -> bool {
-        self.params.picture_type == nvenc::PicType::IDR
-    }
-
-    pub(super) fn unlock(mut self) -> Result<(), EncodeError> {
-        self.buffer.take().map_or(Ok(()), unlock)
-    }
-}
-
-fn unlock(buffer: &OutputBuffer) -> Result<(), EncodeError> {
-    nvenc!(buffer.session, unlock_bitstream("nvEncUnlockBitstream", buffer.pointer))
-}
-
-impl Drop for Locked<'_> {
-    fn drop(&mut self) {
-        let _ = self.buffer.take().map(unlock);
-    }
-}
-
-/// Memory that the encoder knows, until it is dropped.
-pub(super) struct Registration {
-    pointer: nvenc::RegisteredPointer,
-    session: Arc<Session>,
-}
-
-// SAFETY: as for `OutputBuffer`.
-unsafe impl Send for Registration {}
-
-impl Registration {
-    /// Hands the memory to the encoder.
-    pub(super) fn map(&self) -> Result<Mapping, EncodeError> {
-        let mut params = nvenc::MapInputResource {
-            registered_resource: self.pointer,
-            ..nvenc::MapInputResource::versioned()
-        };
-        nvenc!(self.session, map_input_resource("nvEncMapInputResource", &mut params))?;
-        Ok(Mapping { pointer: params.mapped_resource, session: Some(Arc::clone(&self.session)) })
-    }
-}
-
-impl Drop for Registration {
-    fn drop(&mut self) {
-        let _ = self.session.device.bind();
-        let _ = nvenc!(self.session, unregister_resource("nvEncUnregisterResource", self.pointer));
-    }
-}
-
-/// An input that the encoder has, until it is dropped.
-pub(super) struct Mapping {
-    pointer: nvenc::InputPointer,
-    /// Taken when it is unmapped.
-    session: Option<Arc<Session>>,
-}
-
-// SAFETY: as for `OutputBuffer`.
-unsafe impl Send for Mapping {}
-
-impl Mapping {
-    pub(super) const fn pointer(&self) -> nvenc::InputPointer {
-        self.pointer
-    }
-
-    /// Takes the memory back.
-    pub(super) fn unmap(mut self) -> Result<(), EncodeError> {
-        self.release()
-    }
-
-    fn release(&mut self) -> Result<(), EncodeError> {
-        let Some(session) = self.session.take() else { return Ok(()) };
-        nvenc!(session, unmap_input_resource("nvEncUnmapInputResource", self.pointer))
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        let _ = self.session.as_ref().map(|session| session.device.bind());
-        let _ = self.release();
     }
 }

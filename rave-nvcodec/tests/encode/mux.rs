@@ -26,8 +26,7 @@ use rave_nvcodec::{NvEncoder, NvencCodec, NvencOptions};
 const FRAMES: u64 = 100;
 
 /// Groups of pictures and B-frames.
-const STRUCTURES: [(u32, u32); 8] =
-    [(1, 0), (250, 0), (12, 1), (30, 2), (10, 3), (250, 3), (25, 4), (60, 7)];
+const STRUCTURES: [(u32, u32); 8] = [(1, 0), (250, 0), (12, 1), (30, 2), (10, 3), (250, 3), (25, 4), (60, 7)];
 
 #[test]
 fn ffprobe_finds_rising_decoding_times_and_the_sources_presentation_times() {
@@ -40,8 +39,7 @@ fn ffprobe_finds_rising_decoding_times_and_the_sources_presentation_times() {
             let frames = moving_clip(&video, rate);
             let (stream, pictures) = code_by_x264(&video, &frames, (gop, bframes));
             let double = replay(&frames, pictures);
-            let options =
-                NvencOptions { gop, bframes: Some(bframes), ..NvencOptions::new(NvencCodec::H264) };
+            let options = NvencOptions { gop, bframes: Some(bframes), ..NvencOptions::new(NvencCodec::H264) };
             let mut encoder = NvEncoder::new(&double.library().unwrap(), &pool, &video, &options).unwrap();
             let mut upload = Upload::new(&pool, &video).unwrap();
             let packets = encode(&mut encoder, &mut upload, &frames).unwrap();
