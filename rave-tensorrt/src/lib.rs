@@ -29,8 +29,41 @@
 //! - [`Upscaler`] is the [`Stage`](rave_core::Stage). It pads by reflection what the network cannot take as it is, cuts
 //!   what is too large into tiles, and enlarges chroma bicubically beside a luma-only network.
 //!
-//! Everything runs on the CPU. Where frame and tensor have the same layout, the network reads the frame's memory and
-//! writes the output frame's: nothing is copied.
+//! Where frame and tensor have the same layout, the network reads the frame's memory and writes the output frame's:
+//! nothing is copied.
+//!
+//! # On a GPU
+//!
+//! The same stage works on frames in GPU memory, through an execution provider of ONNX Runtime that is chosen when the
+//! model is loaded. [`DeviceModel::refusals`] says why a better one was not; an explicit one that cannot be had is an error.
+//!
+//! ```no_run
+//! use rave_core::{BoxError, Stage, VideoInfo};
+//! use rave_cuda::{CudaBuffer, CudaFrame, Device, Pool, PoolOptions};
+//! use rave_tensorrt::{
+//!     DeviceModel, DeviceSessionOptions, ModelSource, Precision, Runtime, Upscaler, UpscalerOptions,
+//! };
+//!
+//! fn stage(video: &VideoInfo) -> Result<impl Stage<Input = CudaFrame, Output = CudaFrame>, BoxError> {
+//!     let runtime = Runtime::load(None, &[])?;
+//!     let pool = Pool::new(&Device::open(0)?, PoolOptions { limit_mib: Some(8192) });
+//!     let options = DeviceSessionOptions { precision: Precision::Fp16, ..DeviceSessionOptions::default() };
+//!     let source = ModelSource::File("model-x2.onnx".into());
+//!     let model = DeviceModel::load(&runtime, &source, &pool, &options)?;
+//!     println!("{} on {}", model.info(), model.provider());
+//!     for refused in model.refusals() {
+//!         println!("not on {refused}");
+//!     }
+//!     let upscaler = Upscaler::<CudaBuffer>::new(model, video, &UpscalerOptions::default())?;
+//!     let report = upscaler.report();
+//!     println!("{} MiB for the network", report.get().runtime_bytes >> 20);
+//!     Ok(upscaler)
+//! }
+//! ```
+//!
+//! Runs are only enqueued: no frame waits for the host, and the host waits for nothing but the values of a frame some frames
+//! ago, which are looked at for NaN and infinity ([`OnNan`]). Output frames come from the pool; what ONNX Runtime itself takes
+//! counts against the pool's limit.
 
 mod chroma;
 mod conversion;
