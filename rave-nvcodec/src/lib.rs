@@ -1,10 +1,13 @@
-//! NVDEC and NVENC for RAVE: what can be said about NVIDIA's codec hardware without having it.
+//! NVDEC and NVENC for RAVE: the video decoder and the video encoder of NVIDIA's GPUs.
 //!
-//! **No decoder or encoder session is implemented yet**: this crate does not decode or encode a frame. It holds what such
-//! sessions stand on, each part tested by itself:
-//!
+//! - **Decoding.** [`NvDecoder`] is a stage from packets to frames in GPU memory.
+//! - **Encoding.** [`NvEncoder`] is a stage from frames in GPU memory to packets of H.264, HEVC or AV1, as [`NvencOptions`]
+//!   say. [`EncoderCapabilities`] tells what a GPU's encoder can do; that there is none is an [`EncodeError`] in a
+//!   sentence. **No NVENC hardware has run this code yet**: it was written by the documentation and is tested against a
+//!   double of the driver's functions that holds it to every rule of that documentation, with frames in the host's memory
+//!   and in a GPU's. What an encoder makes of its parameters, its speed and its quality are not known.
 //! - [`sys`]: raw declarations of the interfaces of Video Codec SDK 12.2, asserted against the headers' layouts, and how
-//!   13.0 differs. No call of them has been made on hardware.
+//!   13.0 differs.
 //! - **Loading at run time.** [`NvdecLibrary`] and [`NvencLibrary`] open the driver's libraries; nothing is needed to build,
 //!   and a [`LibraryError`] names the places tried with the loader's words. NVENC's version is checked.
 //! - **One stream on several decoders.** [`GopSplitter`] deals a packet stream to sessions at closed GOP boundaries,
@@ -46,7 +49,7 @@
 //! # Invariants
 //!
 //! - Building needs no CUDA, no SDK and no driver.
-//! - `unsafe` is in [`sys`] and in loading; the splitter, the joiner and the clock are safe code on plain data.
+//! - `unsafe` is in [`sys`], in loading and in the sessions of decoder and encoder; the splitter, the joiner and the clock are safe code on plain data.
 //! - A function of a library is never called after the library was unloaded: the library is kept beside its functions.
 
 mod bitstream;
