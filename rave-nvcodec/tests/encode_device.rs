@@ -22,7 +22,7 @@ use rave_nvcodec::sys::nvenc::{self, Caps, Guid, Status};
 use rave_nvcodec::{
     EncodeError, EncoderCapabilities, NvEncoder, NvencBReferences, NvencCodec, NvencLibrary, NvencMultiPass,
     NvencOptions, NvencParameterSets, NvencPreset, NvencRateControl, NvencSpatialAq, NvencSwitch,
-    NvencTuning,
+    NvencTuning, RandomAccess, StreamCodec,
 };
 
 const SIZE: (u32, u32) = (66, 34);
@@ -157,6 +157,33 @@ fn low_latency_hands_each_packet_on_at_once_and_high_quality_keeps_the_encoder_b
 }
 
 #[test]
+fn encoders_side_by_side_on_other_threads_than_they_were_made_on_keep_their_frames_apart() {
+    let Some(pool) = pool() else { return };
+    let video = video(PixelFormat::NV12, SIZE);
+    let double = Double::new(Settings::default());
+    let library = double.library().unwrap();
+    let open = |codec| {
+        let upload = Upload::new(&pool, &video).unwrap();
+        (NvEncoder::new(&library, &pool, &video, &NvencOptions::new(codec)).unwrap(), upload)
+    };
+    let jobs = [NvencCodec::H264, NvencCodec::Hevc].map(open);
+    let frames = clip(&video, Rate::Variable, 30);
+    std::thread::scope(|scope| {
+        for (mut encoder, mut upload) in jobs {
+            let frames = &frames;
+            scope.spawn(move || {
+                let packets = encode(&mut encoder, &mut upload, frames).unwrap();
+                assert_times(&packets, frames, &encoder.description());
+            });
+        }
+    });
+    double.assert_clean();
+    let pictures = double.pictures();
+    assert_eq!(pictures.len(), 60);
+    assert!(pictures.iter().all(|picture| picture.digest == digest(&frames[picture.stamp as usize])));
+}
+
+#[test]
 fn nothing_is_registered_or_allocated_after_warm_up() {
     let Some(pool) = pool() else { return };
     let video = video(PixelFormat::NV12, SIZE);
@@ -240,13 +267,30 @@ fn the_drivers_nvenc_encodes_or_says_why_not() {
     };
     println!("{capabilities:?}");
     for codec in &capabilities.codecs {
-        let video = video(PixelFormat::NV12, (640, 360));
-        let mut encoder = NvEncoder::new(&library, &pool, &video, &NvencOptions::new(codec.codec)).unwrap();
-        println!("{}, {} bytes of parameter sets", encoder.description(), encoder.parameter_sets().len());
-        let frames = clip(&video, Rate::Variable, 90);
-        let mut upload = Upload::new(&pool, &video).unwrap();
-        let packets = encode(&mut encoder, &mut upload, &frames).unwrap();
-        assert_times(&packets, &frames, "the driver's NVENC");
-        assert!(packets[0].is_key && packets.iter().all(|packet| !packet.data.is_empty()));
+        for &format in &codec.formats {
+            encode_by_driver(&library, &pool, codec.codec, format);
+        }
+    }
+}
+
+fn encode_by_driver(library: &NvencLibrary, pool: &Pool, codec: NvencCodec, format: PixelFormat) {
+    if (codec, format) == (NvencCodec::H264, PixelFormat::P010) {
+        return;
+    }
+    let video = video(format, (640, 360));
+    let mut encoder = NvEncoder::new(library, pool, &video, &NvencOptions::new(codec)).unwrap();
+    println!("{}, {} bytes of parameter sets", encoder.description(), encoder.parameter_sets().len());
+    let frames = clip(&video, Rate::Variable, 90);
+    let mut upload = Upload::new(pool, &video).unwrap();
+    let packets = encode(&mut encoder, &mut upload, &frames).unwrap();
+    assert_times(&packets, &frames, &encoder.description());
+    let stream = match codec {
+        NvencCodec::H264 => StreamCodec::H264,
+        NvencCodec::Hevc => StreamCodec::Hevc,
+        NvencCodec::Av1 => StreamCodec::Av1,
+    };
+    for (index, packet) in packets.iter().enumerate() {
+        let is_closed = stream.random_access(&packet.data) == RandomAccess::Closed;
+        assert_eq!((packet.is_key, is_closed), (index == 0, index == 0), "packet {index}");
     }
 }
