@@ -1,7 +1,7 @@
 use serde_json::{Map, Value};
 
 use super::table::Table;
-use super::{convert, memory, peer, write_record};
+use super::{convert, memory, model, peer, write_record};
 use crate::failure::Failure;
 use crate::workspace::Workspace;
 
@@ -42,7 +42,8 @@ pub type Outcome = (Vec<Comparison>, Value);
 
 type Part = (&'static str, fn(&Workspace) -> Result<Outcome, Failure>);
 
-const PARTS: &[Part] = &[("peer", peer::run), ("convert", convert::run), ("memory", memory::run)];
+const PARTS: &[Part] =
+    &[("peer", peer::run), ("model", model::run), ("convert", convert::run), ("memory", memory::run)];
 
 /// The parts that the words name; all of them without words.
 pub fn parse(words: &[&str]) -> Result<Vec<&'static Part>, Failure> {
