@@ -23,7 +23,7 @@ pub(crate) struct Origin {
 enum Graph {
     /// The model file's.
     OfSource,
-    /// Rewritten for another precision; nothing in files beside it is needed.
+    /// Rewritten; nothing in files beside it is needed.
     Rewritten(Vec<u8>),
 }
 
@@ -37,12 +37,17 @@ impl Origin {
             check_readable(path)?;
         }
         let target = match precision {
-            Precision::Model => return Ok(origin),
-            Precision::Fp16 => Target::Half,
-            Precision::Fp32 => Target::Single,
+            Precision::Model => None,
+            Precision::Fp16 => Some(Target::Half),
+            Precision::Fp32 => Some(Target::Single),
         };
-        if conversion::is_needed(&origin.bytes(), target) {
+        if let Some(target) = target
+            && conversion::is_needed(&origin.bytes(), target)
+        {
             origin.graph = Graph::Rewritten(origin.rewritten(&origin.bytes(), target)?);
+        }
+        if conversion::ports_share_names(&origin.bytes()) {
+            origin.graph = Graph::Rewritten(origin.with_true_sides(&origin.bytes())?);
         }
         Ok(origin)
     }
@@ -113,18 +118,24 @@ impl Origin {
     }
 
     fn rewritten(&self, bytes: &[u8], target: Target) -> Result<Vec<u8>, Error> {
-        conversion::convert(bytes, target, &|location| fs::read(self.beside(location)?)).map_err(|failure| {
-            match failure {
-                Failure::Unsupported(reason) => Error::ModelUnsupported {
-                    model: self.source.to_string(),
-                    reason: format!("it cannot be rewritten for another precision: {reason}"),
-                    source: None,
-                },
-                Failure::Unreadable { location, source } => {
-                    Error::ModelMissing { path: location.into(), source }
-                }
-            }
-        })
+        let read = |location: &str| fs::read(self.beside(location)?);
+        conversion::convert(bytes, target, &read).map_err(|failure| self.failed(failure))
+    }
+
+    fn with_true_sides(&self, bytes: &[u8]) -> Result<Vec<u8>, Error> {
+        let read = |location: &str| fs::read(self.beside(location)?);
+        conversion::without_side_names(bytes, &read).map_err(|failure| self.failed(failure))
+    }
+
+    fn failed(&self, failure: Failure) -> Error {
+        match failure {
+            Failure::Unsupported(reason) => Error::ModelUnsupported {
+                model: self.source.to_string(),
+                reason: format!("it cannot be rewritten for another precision: {reason}"),
+                source: None,
+            },
+            Failure::Unreadable { location, source } => Error::ModelMissing { path: location.into(), source },
+        }
     }
 
     /// A file that a model keeps its tensors in. It must lie in the model's folder or below.

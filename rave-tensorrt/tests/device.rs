@@ -13,8 +13,8 @@ use rave_core::{
 };
 use rave_cuda::{CudaBuffer, Pool, Upload};
 use rave_tensorrt::{
-    BuiltIn, DeviceModel, DeviceSessionOptions, Error, ModelSource, OnNan, Precision, Provider, Tile,
-    Upscaler, UpscalerOptions,
+    BuiltIn, CudaOptions, DeviceModel, DeviceSessionOptions, Error, ModelSource, Multiply, OnNan, Precision,
+    Provider, Tile, Upscaler, UpscalerOptions,
 };
 use support::gpu::{
     self, as_format, distance, load, on_cpu, on_gpu, options, picture, psnr, through, video_of,
@@ -83,13 +83,17 @@ fn pictures() -> Vec<HostFrame> {
 fn in_single_precision_the_gpu_agrees_with_the_cpu() {
     let Some(pool) = gpu::pool(None) else { return };
     for source in networks() {
-        let model = load(&pool, &source, &options(Precision::Fp32));
-        assert_eq!(model.provider(), Provider::Cuda);
-        for picture in pictures() {
-            let cpu = on_cpu(&source, Precision::Fp32, &picture);
-            let psnr = psnr(&cpu, &on_gpu(&pool, &model, &picture, Tile::Off));
-            println!("{source} {}x{}: {psnr:.1} dB", picture.layout().width(), picture.layout().height());
-            assert!(psnr >= 60.0, "{source}: {psnr:.1} dB");
+        for multiply in [Multiply::Fp32, Multiply::Tf32] {
+            let cuda = CudaOptions { multiply, ..CudaOptions::default() };
+            let model = load(&pool, &source, &DeviceSessionOptions { cuda, ..options(Precision::Fp32) });
+            assert_eq!(model.provider(), Provider::Cuda);
+            for picture in pictures() {
+                let cpu = on_cpu(&source, Precision::Fp32, &picture);
+                let psnr = psnr(&cpu, &on_gpu(&pool, &model, &picture, Tile::Off));
+                let (width, height) = (picture.layout().width(), picture.layout().height());
+                println!("{source} {multiply:?} {width}x{height}: {psnr:.1} dB");
+                assert!(psnr >= 60.0, "{source} {multiply:?}: {psnr:.1} dB");
+            }
         }
     }
 }

@@ -88,6 +88,63 @@ pub(crate) fn convert(model: &[u8], target: Target, read: ReadFile<'_>) -> Resul
     Ok(copy.0)
 }
 
+/// Whether an output has a side under the same name as a side of an input: then ONNX Runtime takes both to be of one length,
+/// which is not so where pictures grow.
+pub(crate) fn ports_share_names(model: &[u8]) -> bool {
+    let Some(graph) = Fields(model).find_bytes(7) else { return false };
+    let inputs: Vec<_> = Fields(graph).all_bytes(11).flat_map(side_names).collect();
+    Fields(graph).all_bytes(12).flat_map(side_names).any(|name| inputs.contains(&name))
+}
+
+/// The same model, with sides of outputs and inner tensors that have no names. Tensors that lie in files beside it become
+/// part of it.
+///
+/// # Errors
+/// [`Failure::Unsupported`] for what is no graph; [`Failure::Unreadable`].
+pub(crate) fn without_side_names(model: &[u8], read: ReadFile<'_>) -> Result<Vec<u8>, Failure> {
+    let damaged = || Failure::Unsupported("it is damaged".into());
+    let graph = Fields(model).find_bytes(7).ok_or_else(damaged)?;
+    let mut copy = Message::default();
+    for (number, field) in Fields(graph) {
+        copy = match (number, field) {
+            (5, Field::Bytes(weight)) => copy.bytes(5, &tensor::with_data(weight, read)?),
+            (12, Field::Bytes(port)) => copy.message(12, &port_without_names(port)),
+            (13, _) => copy,
+            _ => copy.field(number, field),
+        };
+    }
+    let all = Fields(model).fold(Message::default(), |all, (number, field)| match number {
+        7 => all.message(7, &copy),
+        _ => all.field(number, field),
+    });
+    Ok(all.0)
+}
+
+/// The names of a port's dimensions after the first, which is the batch.
+fn side_names(port: &[u8]) -> Vec<&str> {
+    let shape = Fields(port).find_bytes(2).and_then(|of_port| Fields(of_port).find_bytes(1));
+    let dims = shape.and_then(|tensor| Fields(tensor).find_bytes(2)).unwrap_or_default();
+    Fields(dims).all_bytes(1).skip(1).filter_map(|dim| Fields(dim).find_text(2)).collect()
+}
+
+fn port_without_names(port: &[u8]) -> Message {
+    let nameless = |dim: &[u8]| {
+        let rest = Fields(dim).filter(|(number, _)| *number != 2);
+        rest.fold(Message::default(), |copy, (number, field)| copy.field(number, field))
+    };
+    let shape = |shape: &[u8]| replaced(shape, 1, &nameless);
+    let tensor = |tensor: &[u8]| replaced(tensor, 2, &shape);
+    replaced(port, 2, &|of_port| replaced(of_port, 1, &tensor))
+}
+
+/// A message with each inner message of field `number` replaced.
+fn replaced(message: &[u8], number: u64, with: &dyn Fn(&[u8]) -> Message) -> Message {
+    Fields(message).fold(Message::default(), |copy, (found, field)| match field {
+        Field::Bytes(inner) if found == number => copy.message(number, &with(inner)),
+        _ => copy.field(found, field),
+    })
+}
+
 fn as_number(field: Field<'_>) -> u64 {
     if let Field::Number(value) = field { value } else { 0 }
 }
@@ -100,17 +157,11 @@ fn element_of_port(port: &[u8]) -> Option<u64> {
 
 /// The same input or output with another element type.
 fn port_with_element(port: &[u8], element: u64) -> Message {
-    let replace = |message: &[u8], number: u64, with: &dyn Fn(&[u8]) -> Message| {
-        Fields(message).fold(Message::default(), |copy, (found, field)| match field {
-            Field::Bytes(inner) if found == number => copy.message(number, &with(inner)),
-            _ => copy.field(found, field),
-        })
-    };
     let tensor = |tensor: &[u8]| {
         let rest = Fields(tensor).filter(|(number, _)| *number != 1);
         rest.fold(Message::default().int(1, element), |copy, (number, field)| copy.field(number, field))
     };
-    replace(port, 2, &|of_port| replace(of_port, 1, &tensor))
+    replaced(port, 2, &|of_port| replaced(of_port, 1, &tensor))
 }
 
 /// The name of the first input that is no weight.

@@ -153,3 +153,17 @@ fn what_is_damaged_is_refused_or_does_no_harm() {
         drop(convert(&model[..length], Target::Half, &|_| Err(std::io::ErrorKind::NotFound.into())));
     }
 }
+
+#[test]
+fn sides_of_the_output_that_are_called_like_those_of_the_input_lose_their_names() {
+    let model = resize().model(13);
+    assert!(ports_share_names(&model));
+    let read = |_: &str| Err(std::io::ErrorKind::NotFound.into());
+    let true_sides = without_side_names(&model, &read).unwrap();
+    assert!(!ports_share_names(&true_sides));
+    assert_eq!((nodes(&true_sides), constants(&true_sides)), (nodes(&model), constants(&model)));
+    let output = Fields(graph_of(&true_sides)).find_bytes(12).unwrap();
+    assert_eq!(element_of_port(output), Some(FLOAT));
+    let input = Fields(graph_of(&true_sides)).find_bytes(11).unwrap();
+    assert_eq!(side_names(input), ["h", "w"]);
+}

@@ -12,6 +12,9 @@ use crate::info::{ModelColor, ModelInfo, TensorAxes};
 use crate::planes::{self, Tile};
 use crate::tiling::Axis;
 
+/// Runs before a measurement.
+const WARM_UP: u32 = 10;
+
 /// Enqueues pictures on one stream.
 pub(super) struct DeviceLane {
     network: DeviceNetwork,
@@ -123,7 +126,7 @@ impl DeviceLane {
         Ok(self.copier.scatter(&self.stream, source, keep, output, place)?)
     }
 
-    /// How long `runs` runs of one tile take, in the same memory, and how long their enqueuing.
+    /// How long `runs` runs of one tile take, in the same memory, and how long the enqueuing of one while the GPU is idle.
     pub(super) fn time(&mut self, runs: u32) -> Result<(Duration, Duration), Error> {
         let (width, height) = self.tile();
         let mut input = self.pool.take(self.shape(width, height, 1).size_bytes())?;
@@ -131,17 +134,19 @@ impl DeviceLane {
         let stream = self.stream.clone();
         let (source, target) = (input.write(&stream)?, output.write(&stream)?);
         // The first runs after a while find the GPU at a low clock.
-        for _ in 0..runs.min(10) {
+        let mut enqueue = Duration::MAX;
+        for _ in 0..WARM_UP {
+            let start = Instant::now();
             self.run((width, height), source.address(), target.address())?;
+            enqueue = enqueue.min(start.elapsed());
+            stream.synchronize()?;
         }
-        stream.synchronize()?;
         let start = Instant::now();
         for _ in 0..runs {
             self.run((width, height), source.address(), target.address())?;
         }
-        let enqueued = start.elapsed();
         stream.synchronize()?;
-        Ok((start.elapsed(), enqueued))
+        Ok((start.elapsed(), enqueue))
     }
 
     /// Both addresses are held for the stream by the caller, with as many bytes as a tile and its enlargement take.

@@ -12,7 +12,7 @@ use crate::plan::{UpscalerOptions, axes};
 pub struct ModelTime {
     /// The time between the ends of two runs that follow each other at once.
     pub run: Duration,
-    /// The part of it that the calling thread needs to enqueue a run.
+    /// What the calling thread needs to enqueue a run while the GPU is idle: a queue that is full does not count.
     pub enqueue: Duration,
     /// The time to open the session and to run it for the first time.
     pub first: Duration,
@@ -31,6 +31,6 @@ impl DeviceModel {
         let mut fitted = Fitted::with_origin(self, self.origin(), input, axes)?;
         let first = start.elapsed();
         let (run, enqueue) = fitted.lane.time(runs.max(1) * tiles)?;
-        Ok(ModelTime { run: run / runs.max(1), enqueue: enqueue / runs.max(1), first })
+        Ok(ModelTime { run: run / runs.max(1), enqueue: enqueue * tiles, first })
     }
 }

@@ -326,3 +326,60 @@ fn picture_bytes(info: &ModelInfo, width: u32, height: u32) -> u64 {
     let frame_bytes = 3 * info.sample.bytes() as u64 * (1 + u64::from(info.scale).pow(2));
     device_memory_estimate(info, width, height).saturating_add(pixels * frame_bytes * HELD_FRAMES)
 }
+
+#[cfg(test)]
+mod tests {
+    use rave_core::{PixelFormat, Sample, TimeBase};
+
+    use super::*;
+    use crate::info::{ModelColor, TensorAxes};
+
+    fn info(size: Option<(u32, u32)>) -> ModelInfo {
+        ModelInfo {
+            name: "model".into(),
+            sample: Sample::F16,
+            color: ModelColor::Rgb,
+            axes: TensorAxes::Nchw,
+            size,
+            multiple: 4,
+            scale: 2,
+            inner_bytes_per_pixel: 1536,
+        }
+    }
+
+    fn video(width: u32, height: u32) -> VideoInfo {
+        VideoInfo {
+            format: PixelFormat::RGB_F16,
+            width,
+            height,
+            color: ColorSpec::BT709,
+            sample_aspect_ratio: None,
+            frame_rate: None,
+            time_base: TimeBase::new(1, 25).unwrap(),
+            display_matrix: None,
+            mastering_display: None,
+            content_light: None,
+        }
+    }
+
+    #[test]
+    fn without_memory_tiles_become_smaller_to_the_end() {
+        let (info, input, options) = (info(None), video(3840, 2160), UpscalerOptions::default());
+        let mut now = axes(&info, &input, &options, |_, _| true).unwrap();
+        let mut sides = vec![now[0].tile];
+        while let Some(next) = smaller(&info, &input, &options, &now) {
+            sides.push(next[0].tile);
+            now = next;
+        }
+        assert_eq!(sides, [3840, 1024, 768, 512, 384, 256, 128]);
+        let small = axes(&info, &video(320, 180), &options, |_, _| true).unwrap();
+        assert_eq!(smaller(&info, &video(320, 180), &options, &small).unwrap()[0].tile, 256);
+    }
+
+    #[test]
+    fn a_size_that_the_model_fixes_does_not_change() {
+        let (info, input, options) = (info(Some((64, 64))), video(640, 360), UpscalerOptions::default());
+        let now = axes(&info, &input, &options, |_, _| true).unwrap();
+        assert!(smaller(&info, &input, &options, &now).is_none());
+    }
+}
