@@ -4,7 +4,7 @@
 //! The rules are those of the API reference (`nvEncodeAPI.h` of Video Codec SDK 12.2 and 13.0); each breach names the
 //! function whose text has the rule. Where the text leaves room the double is as strict or as lazy as it may be: a
 //! frame is read when its picture is taken, not when it is sent.
-#![allow(dead_code, unused_imports, reason = "each test program uses its part")]
+#![allow(dead_code, reason = "each test program uses its part")]
 
 mod functions;
 mod order;
@@ -19,6 +19,7 @@ use rave_nvcodec::sys::nvenc::{self, Caps, Guid, Status};
 use rave_nvcodec::{LibraryError, NvencLibrary};
 
 pub use order::{Coded, Kind};
+#[allow(unused_imports, reason = "as above")]
 pub use pictures::digest;
 use rules::Session;
 
