@@ -2,6 +2,8 @@
 //! streams are the GPU's. What there is of the real NVENC is asked.
 #![allow(clippy::unwrap_used, reason = "all of it is test code")]
 
+#[path = "encode_device/breaches.rs"]
+mod breaches;
 mod clip;
 mod double;
 #[path = "encode_device/failures.rs"]
