@@ -6,6 +6,7 @@ use rave_ffmpeg::{StreamMap, VideoCodec};
 use rave_pipeline::{DecoderChoice, DeviceChoice};
 use rave_tensorrt::{BuiltIn, OnNan, Precision, Provider};
 
+use crate::compare::CompareArgs;
 use crate::verify::VerifyArgs;
 
 /// Upscale video with a neural network.
@@ -30,11 +31,13 @@ pub enum Command {
     Devices(DevicesArgs),
     /// Check that an output holds everything that its source does
     Verify(VerifyArgs),
+    /// Measure how near one video is to another: PSNR, SSIM, VMAF
+    Compare(CompareArgs),
 }
 
 impl Command {
     /// The names that stand for a command; anything else belongs to `upscale`.
-    pub const NAMES: &[&str] = &["upscale", "probe", "models", "devices", "verify"];
+    pub const NAMES: &[&str] = &["upscale", "probe", "models", "devices", "verify", "compare"];
 }
 
 #[derive(Debug, Args)]

@@ -9,6 +9,7 @@ macro_rules! say {
 }
 
 mod args;
+mod compare;
 mod devices;
 mod exit;
 mod json;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         Command::Probe(args) => (probe::run(args), args.json),
         Command::Models(args) => (models::run(args), args.json),
         Command::Devices(args) => (devices::run(args), args.json),
+        Command::Compare(args) => (compare::run(args), args.json),
         Command::Verify(args) => (verify::run(args), args.json),
     };
     match result {

@@ -91,6 +91,16 @@ pub enum Error {
         /// Frames that arrived.
         written: u64,
     },
+    /// Two videos cannot be compared as asked.
+    NotComparable {
+        /// Why not.
+        reason: String,
+    },
+    /// libvmaf, which was asked for, cannot be used.
+    Vmaf {
+        /// Why not.
+        reason: String,
+    },
     /// The output is not what it has to be.
     #[cfg(feature = "upscale")]
     Mismatch {
@@ -154,6 +164,8 @@ impl fmt::Display for Error {
                     "{decoded} frames were decoded, {written} were written; this is a bug, please report it"
                 )
             }
+            Self::NotComparable { reason } => write!(f, "the videos cannot be compared: {reason}"),
+            Self::Vmaf { reason } => write!(f, "libvmaf cannot be used: {reason}"),
             #[cfg(feature = "upscale")]
             Self::Mismatch { path, mismatch } => {
                 write!(f, "the output did not pass its check: {mismatch}; it is kept as {}", path.display())
@@ -188,6 +200,8 @@ impl CodedError for Error {
             Self::Memory { .. } => Code::MemoryEstimate,
             Self::OutputUnreadable { .. } => Code::OutputUnreadable,
             Self::FramesLost { .. } => Code::FrameCountMismatch,
+            Self::NotComparable { .. } => Code::NotComparable,
+            Self::Vmaf { .. } => Code::VmafMissing,
             #[cfg(feature = "upscale")]
             Self::Mismatch { mismatch, .. } => mismatch.code(),
             Self::Panicked { .. } => Code::StagePanicked,

@@ -25,9 +25,12 @@
 //! # Ok(()) }
 //! # #[cfg(not(feature = "upscale"))] fn main() {}
 //! ```
-#![forbid(unsafe_code)]
+// Only the interface of libvmaf allows it.
+#![deny(unsafe_code)]
 
 mod chain;
+#[cfg(feature = "upscale")]
+mod compare;
 mod control;
 mod error;
 mod meter;
@@ -39,6 +42,11 @@ mod verify;
 mod worker;
 
 pub use chain::{Assembly, Chain};
+#[cfg(feature = "upscale")]
+pub use compare::{
+    CompareOptions, CompareProgress, Comparison, FrameScore, OtherSize, PictureChoice, PicturePair, Pooled,
+    ReportText, Totals, VmafChoice, compare,
+};
 pub use control::Control;
 pub use error::Error;
 pub use meter::{QueueReport, Report, StageReport};

@@ -46,7 +46,7 @@ struct Alignment {
 }
 
 impl Alignment {
-    /// The shift of the first frames, or none if that brings more frames together: the first one may be lost.
+    /// The shift of the first frames, or none if that brings as many together: the first one may be lost.
     fn of(expected: &[Timestamp], found: &[Timestamp]) -> Self {
         let (Some(&first_expected), Some(&first_found)) = (expected.first(), found.first()) else {
             let time_base = TimeBase::new(1, 1000).expect("positive");
@@ -59,7 +59,7 @@ impl Alignment {
             return by_first;
         }
         let unmoved = Self::with_shift(expected, found, time_base, 0);
-        if unmoved.pairs.len() > by_first.pairs.len() { unmoved } else { by_first }
+        if unmoved.pairs.len() >= by_first.pairs.len() { unmoved } else { by_first }
     }
 
     fn with_shift(
