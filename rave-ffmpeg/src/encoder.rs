@@ -1,17 +1,18 @@
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rave_core::{
     BoxError, ContentLight, HostFrame, MasteringDisplay, Packet, PixelFormat, Rational, Stage, TimeBase,
-    Timestamp, VideoInfo,
+    VideoInfo,
 };
 
-use crate::encoder_choice::{check_container, check_format, check_size, find};
-use crate::encoder_settings::{self, Kind, Private};
-use crate::sys::{
-    AvError, AvFrame, AvPacket, Encoder, EncoderContext, EncoderSettings, Parameters, Received,
-};
-use crate::{Container, EncoderOptions, Error, VideoCodec, demuxer, encoder_format, format};
+use crate::encoder_choice::{check_format, find};
+use crate::encoder_clock::EncoderClock;
+use crate::encoder_plan::EncoderPlan;
+use crate::encoder_session::{Session, Template};
+use crate::encoder_settings::Kind;
+use crate::encoder_workers::Workers;
+use crate::sys::{AvFrame, Parameters};
+use crate::{Container, EncoderOptions, Error, VideoCodec, encoder_format, format};
 
 /// An encoded video stream, as a container needs to know it. Cheap to clone.
 #[derive(Clone)]
@@ -52,27 +53,22 @@ impl std::fmt::Debug for EncodedStream {
 ///
 /// Packets carry their frames' timestamps and durations; decoding times are the encoder's. For a container without
 /// timestamps the packets' times count frames instead.
+///
+/// With several workers ([`EncoderOptions::workers`]) the stream is cut into segments of a fixed number of frames, each
+/// encoded from a key frame on by an encoder of its own, several at once, and joined in order. What comes out depends on
+/// the options and the number of workers, not on how fast they were.
 pub struct SoftwareEncoder {
-    name: String,
     description: String,
-    context: EncoderContext,
     stream: EncodedStream,
     info: VideoInfo,
     format_number: i32,
-    packet: AvPacket,
-    times: Times,
-    durations: BTreeMap<i64, i64>,
-    frames: u64,
-    last_ticks: Option<i64>,
+    clock: EncoderClock,
+    work: Work,
 }
 
-/// What the packets' times are.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Times {
-    /// The frames' own.
-    Own,
-    /// The number of the frame: the container has no times.
-    Counted,
+enum Work {
+    Alone(Session),
+    Shared(Workers),
 }
 
 impl SoftwareEncoder {
@@ -106,41 +102,39 @@ impl SoftwareEncoder {
         Ok((format, notices))
     }
 
+    /// Frames of `info` that an encoder with these options holds at most: for look-ahead and reordering, and for its
+    /// workers.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn frames_held(info: &VideoInfo, options: &EncoderOptions) -> Result<usize, Error> {
+        let encoder = find(options, info, Some(info.format))?;
+        Ok(EncoderPlan::new(&encoder.name(), info, options)?.frames_held())
+    }
+
     /// Opens the encoder for frames of `info`, whose colour is to be resolved, to be written into `container`.
     ///
     /// # Errors
     /// [`Error::EncoderMissing`]; [`Error::EncoderOption`] if the encoder does not take an option, the format or the
     /// size; [`Error::StreamIncompatible`] if the container cannot hold the codec.
     pub fn new(info: &VideoInfo, options: &EncoderOptions, container: &Container) -> Result<Self, Error> {
-        check_container(options.codec, container)?;
-        let encoder = find(options, info, Some(info.format))?;
-        let name = encoder.name();
-        check_format(&name, info.format, &encoder_format::supported(encoder))?;
-        let Some(descriptor) = format::descriptor(info.format) else {
-            let format = info.format.to_string();
-            return Err(rave_core::Error::Format { format, action: "encoded" }.into());
+        let (template, plan) = Template::new(info, options, container)?;
+        let session = template.open()?;
+        let parameters = session.parameters()?;
+        let description = format!("{}{plan}", template.description());
+        let (time_base, format_number) = (template.time_base(), template.format_number());
+        tracing::debug!(encoder = description, %time_base, "encoder");
+        let work = match plan.workers() {
+            1 => Work::Alone(session),
+            _ => Work::Shared(Workers::new(template, session, plan)),
         };
-        check_size(&name, info)?;
-        let times = if container.has_timestamps() { Times::Own } else { Times::Counted };
-        let private = encoder_settings::private(encoder, options, info)?;
-        let description = format!("{}, {}", private.summary, info.format);
-        let settings = settings(info, options, container, &private, descriptor.number());
-        let context = open(encoder, &settings, private, &description)?;
-        tracing::debug!(encoder = description, time_base = %settings.time_base, "encoder");
-        let parameters = context.parameters().map_err(|_| Error::OutOfMemory)?;
-        let stream = encoded_stream(options.codec, parameters, settings.time_base, info);
         Ok(Self {
-            name,
             description,
-            context,
-            stream,
+            stream: encoded_stream(options.codec, parameters, time_base, info),
             info: *info,
-            format_number: descriptor.number(),
-            packet: AvPacket::new().map_err(|_| Error::OutOfMemory)?,
-            times,
-            durations: BTreeMap::new(),
-            frames: 0,
-            last_ticks: None,
+            format_number,
+            clock: EncoderClock::new(container, time_base),
+            work,
         })
     }
 
@@ -154,34 +148,7 @@ impl SoftwareEncoder {
         self.description.clone()
     }
 
-    fn failed(&self, source: AvError) -> Error {
-        Error::Encode { encoder: self.name.clone(), frame: self.frames.checked_sub(1), source }
-    }
-
-    /// The frame's time in the encoder's time base.
-    fn ticks(&mut self, frame: &HostFrame) -> Result<i64, Error> {
-        let time_base = self.stream.time_base();
-        let ticks = match self.times {
-            Times::Own => frame.info().pts.rescale(time_base).ticks(),
-            Times::Counted => self.frames.cast_signed() - 1,
-        };
-        if let Some(last) = self.last_ticks.filter(|&last| last >= ticks) {
-            let (last, now) = (Timestamp::new(last, time_base), Timestamp::new(ticks, time_base));
-            return Err(Error::FrameOrder { frame: self.frames - 1, now, last });
-        }
-        self.last_ticks = Some(ticks);
-        let duration = frame.info().duration_ticks.map(|duration| {
-            Timestamp::new(duration, frame.info().pts.time_base()).rescale(time_base).ticks()
-        });
-        match (self.times, duration) {
-            (Times::Own, Some(duration)) => self.durations.insert(ticks, duration),
-            (Times::Own, None) => None,
-            (Times::Counted, _) => self.durations.insert(ticks, 1),
-        };
-        Ok(ticks)
-    }
-
-    fn wrap(&mut self, frame: HostFrame) -> Result<AvFrame, Error> {
+    fn wrap(&mut self, frame: HostFrame) -> Result<(AvFrame, i64), Error> {
         let (layout, info) = (frame.layout(), &self.info);
         if (layout.format(), layout.width(), layout.height()) != (info.format, info.width, info.height) {
             let reason = format!(
@@ -195,50 +162,12 @@ impl SoftwareEncoder {
             );
             return Err(rave_core::Error::Layout(reason).into());
         }
-        let ticks = self.ticks(&frame)?;
+        let ticks = self.clock.ticks(&frame)?;
         let order = format::plane_order(self.info.format);
         let mut wrapped =
             AvFrame::from_host(frame, self.format_number, order).map_err(|_| Error::OutOfMemory)?;
         wrapped.set_pts(ticks);
-        Ok(wrapped)
-    }
-
-    fn feed(&mut self, frame: Option<&AvFrame>, emit: &mut dyn FnMut(Packet)) -> Result<(), Error> {
-        loop {
-            let sent = self.context.send(frame);
-            match sent {
-                Ok(()) | Err(AvError::AGAIN | AvError::EOF) => {}
-                Err(error) => return Err(self.failed(error)),
-            }
-            let took = self.drain(emit)?;
-            if sent != Err(AvError::AGAIN) {
-                return Ok(());
-            }
-            if !took {
-                return Err(self.failed(AvError::AGAIN));
-            }
-        }
-    }
-
-    fn drain(&mut self, emit: &mut dyn FnMut(Packet)) -> Result<bool, Error> {
-        let mut took = false;
-        while self.context.receive(&mut self.packet).map_err(|error| self.failed(error))? == Received::Item {
-            took = true;
-            emit(self.take_packet());
-        }
-        Ok(took)
-    }
-
-    fn take_packet(&mut self) -> Packet {
-        let mut packet = demuxer::to_packet(&self.packet, self.stream.time_base());
-        if let Some(pts) = packet.pts {
-            packet.duration_ticks = self.durations.remove(&pts.ticks()).or(packet.duration_ticks);
-        }
-        // These codecs' packets are in the order of presentation: hidden frames travel with the next shown one.
-        if matches!(self.stream.codec(), VideoCodec::Av1 | VideoCodec::Vp9 | VideoCodec::Ffv1) {
-            packet.dts = packet.pts;
-        }
-        packet
+        Ok((wrapped, ticks))
     }
 }
 
@@ -247,60 +176,24 @@ impl Stage for SoftwareEncoder {
     type Output = Packet;
 
     fn process(&mut self, frame: HostFrame, emit: &mut dyn FnMut(Packet)) -> Result<(), BoxError> {
-        self.frames += 1;
-        let frame = self.wrap(frame)?;
-        Ok(self.feed(Some(&frame), emit)?)
+        let (frame, ticks) = self.wrap(frame)?;
+        let Self { stream, clock, work, .. } = self;
+        let mut timed = |packet| emit(clock.timed(packet, stream.codec()));
+        match work {
+            Work::Alone(session) => session.encode(&frame, &mut timed)?,
+            Work::Shared(workers) => workers.encode(frame, ticks, &mut timed)?,
+        }
+        Ok(())
     }
 
     fn finish(&mut self, emit: &mut dyn FnMut(Packet)) -> Result<(), BoxError> {
-        Ok(self.feed(None, emit)?)
-    }
-}
-
-fn settings(
-    info: &VideoInfo,
-    options: &EncoderOptions,
-    container: &Container,
-    private: &Private,
-    format: i32,
-) -> EncoderSettings {
-    /// Where neither rate nor timestamps are known.
-    const RATE: (i64, i64) = (25, 1);
-    let rate = || info.frame_rate.or_else(|| Rational::new(RATE.0, RATE.1).ok()).unwrap_or(Rational::ONE);
-    let time_base = if container.has_timestamps() { info.time_base } else { rate().inverse().into() };
-    EncoderSettings {
-        width: info.width,
-        height: info.height,
-        format,
-        time_base,
-        frame_rate: info.frame_rate.or_else(|| (!container.has_timestamps()).then(rate)),
-        sample_aspect_ratio: info.sample_aspect_ratio,
-        color: info.color,
-        bits_per_second: private.bits_per_second,
-        gop: private.gop,
-        bframes: options.bframes.map(|count| i32::try_from(count).unwrap_or(i32::MAX)),
-        threads: private.threads,
-        has_global_header: container.format().wants_global_header(),
-    }
-}
-
-fn open(
-    encoder: Encoder,
-    settings: &EncoderSettings,
-    mut private: Private,
-    description: &str,
-) -> Result<EncoderContext, Error> {
-    let refuse =
-        |option: String, reason: String| Error::EncoderOption { encoder: encoder.name(), option, reason };
-    let size = format!("{}x{}", settings.width, settings.height);
-    let context =
-        EncoderContext::open(encoder, settings, &mut private.options).map_err(|error| match error {
-            AvError::NO_MEMORY => Error::OutOfMemory,
-            _ => refuse(format!("these settings ({description}, {size})"), format!("FFmpeg says: {error}")),
-        })?;
-    match private.options.first_key() {
-        Some(key) => Err(refuse(key, "it has no such option".to_owned())),
-        None => Ok(context),
+        let Self { stream, clock, work, .. } = self;
+        let mut timed = |packet| emit(clock.timed(packet, stream.codec()));
+        match work {
+            Work::Alone(session) => session.finish(&mut timed)?,
+            Work::Shared(workers) => workers.finish(&mut timed)?,
+        }
+        Ok(())
     }
 }
 

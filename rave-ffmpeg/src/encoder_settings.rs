@@ -1,5 +1,7 @@
 //! From [`EncoderOptions`] to what each encoder calls them.
 
+use std::num::NonZeroU32;
+
 use rave_core::{Siting, VideoInfo};
 
 use crate::sys::{AvError, Dictionary, Encoder, EncoderContext};
@@ -47,6 +49,17 @@ impl Kind {
         }
     }
 
+    /// Cores that one encoder keeps busy with frames of this height, roughly.
+    pub(crate) const fn busy_cores(self, height: u32) -> usize {
+        let is_large = height > 1200;
+        match self {
+            Self::X265 if is_large => 4,
+            Self::X265 | Self::Vpx | Self::Aom | Self::Ffv1 => 3,
+            Self::X264 | Self::SvtAv1 => 8,
+            Self::Other => usize::MAX,
+        }
+    }
+
     /// Default and greatest value of crf.
     const fn crf_scale(self) -> Option<(f32, f32)> {
         match self {
@@ -70,6 +83,21 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// What it can be tuned for; for libsvtav1 in the order of its numbers.
+    const fn tunes(self) -> &'static [&'static str] {
+        match self {
+            Self::X264 => {
+                &["film", "animation", "grain", "stillimage", "psnr", "ssim", "fastdecode", "zerolatency"]
+            }
+            Self::X265 => &["psnr", "ssim", "grain", "zerolatency", "fastdecode", "animation"],
+            Self::SvtAv1 => &["vq", "psnr"],
+            Self::Aom => &["psnr", "ssim"],
+            Self::Vpx | Self::Ffv1 | Self::Other => &[],
+        }
+    }
+}
+
 const X26_PRESETS: &[&str] = &[
     "ultrafast",
     "superfast",
@@ -87,6 +115,7 @@ const X26_PRESETS: &[&str] = &[
 pub(crate) struct Private {
     pub(crate) options: Dictionary,
     pub(crate) bits_per_second: Option<i64>,
+    pub(crate) max_bits_per_second: Option<i64>,
     pub(crate) gop: Option<i32>,
     pub(crate) threads: i32,
     /// In words, for people.
@@ -113,6 +142,7 @@ pub(crate) fn private(
     let private = Private {
         options: Dictionary::new(),
         bits_per_second: None,
+        max_bits_per_second: None,
         gop: None,
         threads,
         summary: name.clone(),
@@ -120,7 +150,9 @@ pub(crate) fn private(
     let mut builder =
         Builder { kind: Kind::of(&name), name, encoder, options, private, parameters: Vec::new() };
     builder.quality()?;
+    builder.max_bitrate()?;
     builder.preset()?;
+    builder.tune()?;
     builder.gop()?;
     builder.parameters(info);
     builder.finish()
@@ -186,6 +218,25 @@ impl Builder<'_> {
         Ok(())
     }
 
+    fn max_bitrate(&mut self) -> Result<(), Error> {
+        let Some(kilobits_per_second) = self.options.max_bitrate.map(NonZeroU32::get) else { return Ok(()) };
+        let option = format!("at most {kilobits_per_second} kbit/s");
+        let reason = match (self.kind, self.options.quality) {
+            (Kind::Ffv1, _) | (_, Quality::Lossless) => "it is lossless",
+            (_, Quality::Bitrate { kilobits_per_second: average }) if average > kilobits_per_second => {
+                "that is less than the average"
+            }
+            (Kind::X264 | Kind::X265, _) | (Kind::SvtAv1, Quality::Default | Quality::Crf(_)) => {
+                self.private.max_bits_per_second = Some(i64::from(kilobits_per_second) * 1000);
+                self.private.summary += &format!(", {option}");
+                return Ok(());
+            }
+            (Kind::SvtAv1, Quality::Bitrate { .. }) => "it has a maximum only with constant quality",
+            (Kind::Aom | Kind::Vpx | Kind::Other, _) => "it has no maximum of the bit rate here",
+        };
+        Err(self.refuse(option, reason))
+    }
+
     fn lossless(&mut self) -> Result<(), Error> {
         self.private.summary += ", lossless";
         match self.kind {
@@ -226,6 +277,26 @@ impl Builder<'_> {
     fn chosen_preset(&mut self, key: &str, value: &str) -> Result<(), Error> {
         self.private.summary += &format!(", preset {value}");
         self.set(key, value)
+    }
+
+    fn tune(&mut self) -> Result<(), Error> {
+        let Some(wanted) = self.options.tune.as_deref() else { return Ok(()) };
+        let option = format!("tune {wanted}");
+        let names = self.kind.tunes();
+        if names.is_empty() {
+            return Err(self.refuse(option, "it has no tunes"));
+        }
+        let Some(index) = names.iter().position(|&name| name == wanted) else {
+            return Err(self.refuse(option, &format!("use one of {}", names.join(", "))));
+        };
+        self.private.summary += &format!(", {option}");
+        match self.kind {
+            Kind::SvtAv1 => {
+                self.parameters.push(format!("tune={index}"));
+                Ok(())
+            }
+            _ => self.set("tune", wanted),
+        }
     }
 
     fn gop(&mut self) -> Result<(), Error> {

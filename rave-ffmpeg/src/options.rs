@@ -1,5 +1,5 @@
 use std::fmt;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::str::FromStr;
 
 use rave_core::{PixelFormat, Rational};
@@ -145,14 +145,20 @@ pub struct EncoderOptions {
     pub encoder: Option<String>,
     /// Size against quality.
     pub quality: Quality,
+    /// The most that the bit rate may be over a second, in 1000 bits per second.
+    pub max_bitrate: Option<NonZeroU32>,
     /// The encoder's preset; `medium` for libx264 and libx265 and 8 for libsvtav1 if `None`.
     pub preset: Option<String>,
+    /// What the encoder is tuned for, by its own name for it, such as `grain`.
+    pub tune: Option<String>,
     /// The most frames from one key frame to the next.
     pub gop: Option<u32>,
     /// The most B-frames in a row.
     pub bframes: Option<u32>,
-    /// Threads; the encoder's own choice if `None`.
+    /// Threads of all encoders together; the encoder's own choice, or as many as there are cores, if `None`.
     pub threads: Option<NonZeroUsize>,
+    /// Encoders that work at once, each on a segment of the stream; by encoder, size and cores if `None`.
+    pub workers: Option<NonZeroUsize>,
     /// The pixel format to encode; the nearest to the source's if `None`.
     pub pixel_format: Option<PixelFormat>,
 }
@@ -164,10 +170,13 @@ impl EncoderOptions {
             codec,
             encoder: None,
             quality: Quality::Default,
+            max_bitrate: None,
             preset: None,
+            tune: None,
             gop: None,
             bframes: None,
             threads: None,
+            workers: None,
             pixel_format: None,
         }
     }

@@ -14,6 +14,8 @@ pub(crate) struct Encoder(NonNull<ffi::AVCodec>);
 
 // SAFETY: it points to a constant.
 unsafe impl Send for Encoder {}
+// SAFETY: as above.
+unsafe impl Sync for Encoder {}
 
 impl Encoder {
     pub(crate) fn find(name: &str) -> Option<Self> {
@@ -60,6 +62,8 @@ pub(crate) struct EncoderSettings {
     pub(crate) sample_aspect_ratio: Option<Rational>,
     pub(crate) color: ColorSpec,
     pub(crate) bits_per_second: Option<i64>,
+    /// With a buffer of one second.
+    pub(crate) max_bits_per_second: Option<i64>,
     pub(crate) gop: Option<i32>,
     pub(crate) bframes: Option<i32>,
     /// Zero for the encoder's own choice.
@@ -111,6 +115,10 @@ impl EncoderContext {
             }
             if let Some(rate) = settings.bits_per_second {
                 (*raw).bit_rate = rate;
+            }
+            if let Some(rate) = settings.max_bits_per_second {
+                (*raw).rc_max_rate = rate;
+                (*raw).rc_buffer_size = i32::try_from(rate).unwrap_or(i32::MAX);
             }
             if let Some(gop) = settings.gop {
                 (*raw).gop_size = gop;

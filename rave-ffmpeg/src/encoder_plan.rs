@@ -1,0 +1,209 @@
+//! Among how many encoders the work is shared, and how.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::thread;
+
+use rave_core::{Layout, VideoInfo};
+
+use crate::encoder_settings::Kind;
+use crate::{EncoderOptions, Error, Quality};
+
+/// Frames that an encoder may hold for look-ahead, reordering and its threads.
+const FRAMES_PER_ENCODER: usize = 64;
+
+/// Memory that frames may take while they wait for their worker, if that leaves segments of a sensible length.
+const QUEUE_BYTES: usize = 2 << 30;
+
+/// Segments are not shorter, as each costs a key frame, and not longer, as frames wait for as long.
+const LEAST_SEGMENT: usize = 48;
+const MOST_SEGMENT: usize = 120;
+
+/// More than are of use on any machine: each further worker costs memory for its frames.
+const MOST_WORKERS: usize = 64;
+
+/// How the work is shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EncoderPlan {
+    workers: usize,
+    threads: Option<NonZeroUsize>,
+    segment_frames: usize,
+}
+
+impl EncoderPlan {
+    /// The plan for this machine.
+    ///
+    /// # Errors
+    /// [`Error::EncoderOption`] if the encoder cannot be one of several.
+    pub(crate) fn new(encoder: &str, info: &VideoInfo, options: &EncoderOptions) -> Result<Self, Error> {
+        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Self::on(cores, encoder, info, options)
+    }
+
+    fn on(cores: usize, encoder: &str, info: &VideoInfo, options: &EncoderOptions) -> Result<Self, Error> {
+        let kind = Kind::of(encoder);
+        let cores = options.threads.map_or(cores, NonZeroUsize::get);
+        let workers = match options.workers.map(NonZeroUsize::get) {
+            None => default_workers(cores, kind, info, options),
+            Some(workers) if workers > 1 && kind == Kind::Other => {
+                let reason = "nothing is known of how it starts a stream anew";
+                return Err(refuse(encoder, workers, reason));
+            }
+            Some(workers) if workers > MOST_WORKERS => {
+                return Err(refuse(encoder, workers, &format!("there can be {MOST_WORKERS} at most")));
+            }
+            Some(workers) => workers,
+        };
+        let threads = match workers {
+            1 => options.threads,
+            _ => NonZeroUsize::new(threads_of_each(cores, workers)),
+        };
+        Ok(Self { workers, threads, segment_frames: segment_frames(workers, info, options) })
+    }
+
+    pub(crate) const fn workers(self) -> usize {
+        self.workers
+    }
+
+    /// Threads of each encoder; its own choice if `None`.
+    pub(crate) const fn threads(self) -> Option<NonZeroUsize> {
+        self.threads
+    }
+
+    /// Frames from one segment's start to the next one's.
+    pub(crate) const fn segment_frames(self) -> u64 {
+        self.segment_frames as u64
+    }
+
+    /// Frames that may wait for their worker. Frames come in order, so while the youngest worker gets its segment the
+    /// others live on what has been queued: that is half a segment for each of them on average, and a little for unevenness.
+    pub(crate) const fn queued_frames(self) -> usize {
+        self.segment_frames * (self.workers - 1) / 2 + 4 * self.workers
+    }
+
+    /// Frames that are held at most.
+    pub(crate) const fn frames_held(self) -> usize {
+        match self.workers {
+            1 => FRAMES_PER_ENCODER,
+            _ => self.workers * FRAMES_PER_ENCODER + self.queued_frames(),
+        }
+    }
+}
+
+/// What follows the encoder's description; nothing for one worker.
+impl fmt::Display for EncoderPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.workers {
+            1 => Ok(()),
+            workers => write!(f, ", {workers} workers on segments of {} frames", self.segment_frames),
+        }
+    }
+}
+
+fn refuse(encoder: &str, workers: usize, reason: &str) -> Error {
+    let option = format!("{workers} workers");
+    Error::EncoderOption { encoder: encoder.to_owned(), option, reason: reason.to_owned() }
+}
+
+/// As many as the cores can feed. With a bit rate there is one, because each worker would have to reach it by itself.
+fn default_workers(cores: usize, kind: Kind, info: &VideoInfo, options: &EncoderOptions) -> usize {
+    if matches!(options.quality, Quality::Bitrate { .. }) || options.max_bitrate.is_some() {
+        return 1;
+    }
+    let workers = cores / kind.busy_cores(info.height);
+    workers.clamp(1, 4)
+}
+
+/// A few more threads than cores: the look-ahead of an encoder waits for its slowest part.
+const fn threads_of_each(cores: usize, workers: usize) -> usize {
+    let fair = cores.div_ceil(workers);
+    fair + fair.div_ceil(2)
+}
+
+/// The same on every machine, so that the number of workers decides what comes out.
+fn segment_frames(workers: usize, info: &VideoInfo, options: &EncoderOptions) -> usize {
+    let frame =
+        Layout::packed(info.format, info.width, info.height).map_or(1, |layout| layout.size_bytes().max(1));
+    let waiting = (workers.max(2) - 1) * frame;
+    let wanted = (2 * QUEUE_BYTES / waiting).clamp(LEAST_SEGMENT, MOST_SEGMENT);
+    // Whole groups of pictures, if they are not longer.
+    match options.gop.map(|gop| gop.max(1) as usize) {
+        Some(gop) if gop <= wanted => wanted / gop * gop,
+        _ => wanted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rave_core::{ColorSpec, PixelFormat, TimeBase};
+
+    use super::*;
+    use crate::VideoCodec;
+
+    fn info(width: u32, height: u32) -> VideoInfo {
+        VideoInfo {
+            format: PixelFormat::YUV420P,
+            width,
+            height,
+            color: ColorSpec::BT709,
+            sample_aspect_ratio: None,
+            frame_rate: None,
+            time_base: TimeBase::new(1, 25).unwrap(),
+            display_matrix: None,
+            mastering_display: None,
+            content_light: None,
+        }
+    }
+
+    fn plan(cores: usize, encoder: &str, size: (u32, u32), options: &EncoderOptions) -> EncoderPlan {
+        EncoderPlan::on(cores, encoder, &info(size.0, size.1), options).unwrap()
+    }
+
+    #[test]
+    fn small_machines_have_one_worker() {
+        let options = EncoderOptions::new(VideoCodec::Hevc);
+        for cores in [1, 2, 4] {
+            for encoder in ["libx264", "libx265", "libsvtav1", "ffv1"] {
+                let plan = plan(cores, encoder, (3840, 2160), &options);
+                assert_eq!((plan.workers(), plan.threads(), plan.to_string()), (1, None, String::new()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_bit_rate_is_kept_by_one_worker_unless_more_are_asked_for() {
+        let quality = Quality::Bitrate { kilobits_per_second: 1000 };
+        let mut options = EncoderOptions { quality, ..EncoderOptions::new(VideoCodec::Hevc) };
+        assert_eq!(plan(64, "libx265", (3840, 2160), &options).workers(), 1);
+        options.workers = NonZeroUsize::new(3);
+        assert_eq!(plan(64, "libx265", (3840, 2160), &options).workers(), 3);
+    }
+
+    #[test]
+    fn segments_are_whole_groups_of_pictures_and_their_queue_is_bounded() {
+        let mut options = EncoderOptions::new(VideoCodec::Hevc);
+        options.workers = NonZeroUsize::new(4);
+        for (gop, size, expected) in [
+            (None, (1920, 1080), 120),
+            (None, (3840, 2160), 115),
+            (None, (7680, 4320), 48),
+            (Some(50), (3840, 2160), 100),
+            (Some(1), (3840, 2160), 115),
+            (Some(600), (3840, 2160), 115),
+        ] {
+            options.gop = gop;
+            let plan = plan(16, "libx265", size, &options);
+            assert_eq!(plan.segment_frames(), expected, "{gop:?} {size:?}");
+            assert!(plan.queued_frames() > plan.segment_frames, "{plan:?}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_encoder_works_alone() {
+        let mut options = EncoderOptions::new(VideoCodec::H264);
+        assert_eq!(plan(64, "h264_v4l2m2m", (3840, 2160), &options).workers(), 1);
+        options.workers = NonZeroUsize::new(2);
+        let error = EncoderPlan::on(64, "h264_v4l2m2m", &info(64, 64), &options).unwrap_err();
+        assert!(error.to_string().contains("2 workers"), "{error}");
+    }
+}
