@@ -99,7 +99,9 @@ const VC1_FRAME: [u8; 4] = [0, 0, 1, 0x0d];
 fn codec_headers<'a>(codec: &str, headers: &'a [u8]) -> &'a [u8] {
     match codec {
         // AV1 Codec ISO Media File Format Binding, 2.3.3: four bytes, then OBUs; the first has the marker bit set.
-        "av1" if headers.first().is_some_and(|first| first & 0x80 != 0) => headers.get(4..).unwrap_or_default(),
+        "av1" if headers.first().is_some_and(|first| first & 0x80 != 0) => {
+            headers.get(4..).unwrap_or_default()
+        }
         // ASF puts a byte before the sequence header.
         "vc1" => {
             let start = headers.windows(3).position(|bytes| bytes == START_CODE);

@@ -171,10 +171,10 @@ impl Core {
         if merged_color(sequence.color, self.info.color) != self.info.color {
             count(&self.counters().color_conflicts);
         }
-        if let Some(session) = &mut self.session {
-            if session.follow(sequence)? {
-                return Ok(());
-            }
+        if let Some(session) = &mut self.session
+            && session.follow(sequence)?
+        {
+            return Ok(());
         }
         // The old one gives its memory back before a new one takes its own.
         self.session = None;
