@@ -33,6 +33,25 @@ pub use sessions::{DecodeSessions, SessionOptions};
 ///   moved after the one before.
 ///
 /// It works on the device's primary context and on a stream of its own, and keeps the library loaded.
+///
+/// ```no_run
+/// use rave_core::{BoxError, Packet, Stage, VideoInfo};
+/// use rave_cuda::{Device, Pool, PoolOptions};
+/// use rave_nvcodec::{Codec, CodedVideo, DecoderOptions, NvDecoder, NvdecLibrary};
+///
+/// /// Decodes packets of H.264 with start codes.
+/// fn decode(info: VideoInfo, packets: Vec<Packet>) -> Result<u64, BoxError> {
+///     let pool = Pool::new(&Device::open(0)?, PoolOptions::default());
+///     let video = CodedVideo { codec: Codec::H264, extradata: Vec::new(), info };
+///     let mut decoder = NvDecoder::new(&NvdecLibrary::open()?, &pool, &video, &DecoderOptions::default())?;
+///     let mut consume = |frame: rave_cuda::CudaFrame| println!("{}", frame.info().pts);
+///     for packet in packets {
+///         decoder.process(packet, &mut consume)?;
+///     }
+///     decoder.finish(&mut consume)?;
+///     Ok(decoder.report().get().concealed_frames)
+/// }
+/// ```
 pub struct NvDecoder {
     core: Core,
     stamper: Stamper,

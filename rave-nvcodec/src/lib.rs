@@ -1,6 +1,8 @@
 //! NVDEC and NVENC for RAVE: the video decoder and the video encoder of NVIDIA's GPUs.
 //!
-//! - **Decoding.** [`NvDecoder`] is a stage from packets to frames in GPU memory.
+//! - **Decoding.** [`NvDecoder`] is a stage from packets to frames in GPU memory, [`DecodeSessions`] the same with several of
+//!   the GPU's decoders. [`Capabilities`] tells what a GPU decodes; what it does not is a [`Refusal`] in a sentence. [`Replay`] keeps
+//!   what another decoder needs to go on where one breaks.
 //! - **Encoding.** [`NvEncoder`] is a stage from frames in GPU memory to packets of H.264, HEVC or AV1, as [`NvencOptions`]
 //!   say. [`EncoderCapabilities`] tells what a GPU's encoder can do; that there is none is an [`EncodeError`] in a
 //!   sentence. **No NVENC hardware has run this code yet**: it was written by the documentation and is tested against a
