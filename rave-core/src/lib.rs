@@ -48,19 +48,25 @@ mod error;
 mod format;
 mod frame;
 mod layout;
+mod rate;
 mod resample;
 mod stage;
 mod time;
 mod video;
 
 pub use buffer::{Buffer, HostBuffer, HostPool};
-pub use color::{ColorSpec, ContentLight, MasteringDisplay, Matrix, Primaries, Range, Siting, Transfer};
-pub use convert::{ChromaFilter, Convert, Converter, MatrixCoefficients, Quantization};
+pub use color::{
+    ColorSpec, ContentLight, InvalidColor, MasteringDisplay, Matrix, Primaries, Range, Siting, Transfer,
+};
+pub use convert::{
+    ChromaFilter, Convert, Converter, Dither, MatrixCoefficients, Orient, Quantization, Resize,
+};
 pub use digest::Digest;
 pub use error::{BoxError, Code, CodedError, CustomError, Error};
 pub use format::{Chroma, Packing, PixelFormat, Sample};
 pub use frame::{FieldOrder, Frame, FrameInfo, HostFrame, SampleType};
 pub use layout::{Layout, MAX_SIDE, Plane};
+pub use rate::ConstantRate;
 pub use resample::{Kernel, ResampleAxis, Resampler};
 pub use stage::{Sink, Stage};
 pub use time::{Rational, TimeBase, Timestamp};

@@ -98,6 +98,28 @@ impl ResampleAxis {
         ])
     }
 
+    /// The axes for chroma planes of a picture that goes from one size to another, edge to edge, and keeps its siting: the
+    /// derivation of [`for_chroma`](Self::for_chroma), for every scale.
+    ///
+    /// # Errors
+    /// [`Error::Rational`] if a side is zero.
+    pub fn fit_chroma(
+        chroma: Chroma,
+        siting: Siting,
+        from: (u32, u32),
+        to: (u32, u32),
+    ) -> Result<[Self; 2], Error> {
+        let (input, output) = (chroma.size(from.0, from.1), chroma.size(to.0, to.1));
+        let ((x_shift, y_shift), (x, y)) = (chroma.shifts(), siting.offset());
+        let axis = |luma: Self, input, output, reduced: u32, offset: f32| {
+            let stretch = 1.0 / luma.scale.to_f64() - 1.0;
+            let shift = if reduced == 0 { 0.0 } else { (f64::from(offset) - 0.5) / 2.0 * stretch };
+            Self { input, output, scale: luma.scale, shift }
+        };
+        let (across, down) = (Self::fit(from.0, to.0)?, Self::fit(from.1, to.1)?);
+        Ok([axis(across, input.0, output.0, x_shift, x), axis(down, input.1, output.1, y_shift, y)])
+    }
+
     fn position(&self, output: u32) -> f64 {
         (f64::from(output) + 0.5) / self.scale.to_f64() - 0.5 + self.shift
     }

@@ -39,6 +39,31 @@ impl VideoInfo {
     }
 }
 
+impl VideoInfo {
+    /// The same video at another size, in pixels of such a shape that the displayed one stays. Where that would change the
+    /// pixels by less than one part in 10000, they keep their shape.
+    ///
+    /// # Errors
+    /// [`Error::Rational`] if the pixels' aspect ratio does not fit 32-bit parts, or a side is zero.
+    pub fn resized(&self, width: u32, height: u32) -> Result<Self, Error> {
+        const UNSEEN: f64 = 1e-4;
+        let shape = Rational::new(
+            i64::from(self.width) * i64::from(height),
+            i64::from(self.height) * i64::from(width),
+        )?;
+        let sample_aspect_ratio = if (shape.to_f64() - 1.0).abs() < UNSEEN {
+            self.sample_aspect_ratio
+        } else {
+            let before = self.sample_aspect_ratio.unwrap_or(Rational::ONE);
+            Some(Rational::new(
+                i64::from(before.numerator()) * i64::from(shape.numerator()),
+                i64::from(before.denominator()) * i64::from(shape.denominator()),
+            )?)
+        };
+        Ok(Self { width, height, sample_aspect_ratio, ..*self })
+    }
+}
+
 /// Data that belongs to a packet, of a kind that the container layer knows (FFmpeg's `AVPacketSideDataType`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PacketSideData {

@@ -121,7 +121,7 @@ fn what_is_not_said_is_refused() {
 #[test]
 fn a_matrix_that_is_not_one_is_refused() {
     let rgb = (PixelFormat::RGB_F32, HD.to_rgb());
-    for matrix in [Matrix::Identity, Matrix::YCgCo, Matrix::Bt2020Cl, Matrix::ICtCp] {
+    for matrix in [Matrix::Identity, Matrix::ChromaDerivedNcl, Matrix::Bt2020Cl, Matrix::ICtCp] {
         let (code, message) = refusal((PixelFormat::YUV444P, ColorSpec { matrix, ..HD }), rgb);
         assert_eq!(code, Code::ColorUnsupported);
         assert!(message.contains(matrix.name()), "{message}");

@@ -70,7 +70,7 @@ pub(crate) fn can_hold(codec: &str, container: &Container, holds: Option<bool>) 
 
 /// What text subtitles are turned into for a container that does not hold their codec.
 pub(crate) fn text_codec(codec: &str, container: &Container) -> Option<&'static str> {
-    if !TEXT_SUBTITLES.contains(&codec) {
+    if !is_text(codec) {
         return None;
     }
     match (container.name(), container.family()) {
@@ -79,6 +79,11 @@ pub(crate) fn text_codec(codec: &str, container: &Container) -> Option<&'static 
         (_, Family::Mov) => Some("mov_text"),
         (_, Family::TransportStream | Family::Raw | Family::Ivf) => None,
     }
+}
+
+/// Whether each packet is one text.
+pub(crate) fn is_text(codec: &str) -> bool {
+    TEXT_SUBTITLES.contains(&codec)
 }
 
 /// Whether the codec says where text stands and in which fonts.

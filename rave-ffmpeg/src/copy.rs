@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use rave_core::{TimeBase, Timestamp};
 
+use crate::cut::{Cut, Verdict};
 use crate::sys::{AvError, AvPacket, InputContext};
 
 /// What is read beyond the wanted moment before a stream that has nothing is no longer waited for.
@@ -18,6 +19,7 @@ pub(crate) struct CopyReader {
     queued_bytes: usize,
     newest: Option<Timestamp>,
     is_at_end: bool,
+    cut: Cut,
 }
 
 struct CopiedStream {
@@ -26,6 +28,8 @@ struct CopiedStream {
     is_dense: bool,
     queue: VecDeque<Queued>,
     last: Option<Timestamp>,
+    /// Whether everything that comes is behind the wanted range.
+    is_done: bool,
 }
 
 pub(crate) struct Queued {
@@ -36,18 +40,18 @@ pub(crate) struct Queued {
 }
 
 impl CopyReader {
-    /// Reads from `context` the streams that `dense` names, with whether each is dense.
-    pub(crate) fn new(mut context: InputContext, dense: &[(usize, bool)]) -> Self {
+    /// Reads from `context` the streams that `dense` names, with whether each is dense, as far as `cut` leaves them.
+    pub(crate) fn new(mut context: InputContext, dense: &[(usize, bool)], cut: Cut) -> Self {
         context.discard_unless(|index| dense.iter().any(|&(copied, _)| copied == index));
         let streams = context
             .streams()
             .map(|stream| {
                 let &(_, is_dense) = dense.iter().find(|&&(index, _)| index == stream.index())?;
                 let time_base = stream.time_base();
-                Some(CopiedStream { time_base, is_dense, queue: VecDeque::new(), last: None })
+                Some(CopiedStream { time_base, is_dense, queue: VecDeque::new(), last: None, is_done: false })
             })
             .collect();
-        Self { context, streams, queued_bytes: 0, newest: None, is_at_end: dense.is_empty() }
+        Self { context, streams, queued_bytes: 0, newest: None, is_at_end: dense.is_empty(), cut }
     }
 
     /// Reads until every dense stream has got past `limit`, as far as the lookahead goes; to the end if `None`.
@@ -113,7 +117,8 @@ impl CopyReader {
             self.is_at_end = true;
             return Ok(());
         }
-        let Some(Some(stream)) = self.streams.get_mut(packet.stream_index()) else {
+        let index = packet.stream_index();
+        let Some(Some(stream)) = self.streams.get_mut(index) else {
             return Ok(());
         };
         let ticks = packet.dts().or_else(|| packet.pts());
@@ -122,9 +127,27 @@ impl CopyReader {
         let time_base = stream.time_base;
         stream.last = stream.last.max(Some(time));
         self.newest = self.newest.max(Some(time));
+        match self.cut.decide(index, &mut packet, time) {
+            Verdict::Keep => {}
+            Verdict::Leave => return Ok(()),
+            Verdict::Behind => {
+                stream.is_done = true;
+                self.is_at_end = self.is_behind_range();
+                return Ok(());
+            }
+        }
         self.queued_bytes += packet.data().len();
         stream.queue.push_back(Queued { packet, time_base, time });
         Ok(())
+    }
+
+    /// Whether nothing that is wanted can come any more.
+    fn is_behind_range(&self) -> bool {
+        let mut dense = self.streams.iter().flatten().filter(|stream| stream.is_dense).peekable();
+        match dense.peek() {
+            Some(_) => dense.all(|stream| stream.is_done),
+            None => self.is_too_far(self.cut.end()),
+        }
     }
 
     fn pop_earliest(&mut self, is_wanted: impl Fn(Timestamp) -> bool) -> Option<Queued> {

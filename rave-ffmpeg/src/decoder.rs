@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rave_core::{BoxError, FrameInfo, HostFrame, Packet, Stage, Timestamp, VideoInfo};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Stamp};
 use crate::convert::Converter;
 use crate::sys::{AvError, AvFrame, AvPacket, DecoderContext, DecoderSettings, Received, SideData, ffi};
 use crate::{Corruption, DecoderOptions, Error, VideoStream};
@@ -81,6 +81,8 @@ pub struct SoftwareDecoder {
     packets: u64,
     last_error: Option<AvError>,
     saw_encryption: bool,
+    /// Whether what comes is only needed to decode what is wanted.
+    is_preroll: bool,
 }
 
 impl SoftwareDecoder {
@@ -112,6 +114,7 @@ impl SoftwareDecoder {
             packets: 0,
             last_error: None,
             saw_encryption: false,
+            is_preroll: shared.range.start.is_some(),
             stream: stream.clone(),
         })
     }
@@ -148,7 +151,7 @@ impl SoftwareDecoder {
     fn note(&mut self, packet: &Packet) -> Result<(), Error> {
         let is_encryption = |kind: i32| kind == SideData::Encryption.number();
         self.saw_encryption |= packet.side_data.iter().any(|data| is_encryption(data.kind));
-        if packet.is_discarded {
+        if packet.is_discarded && !self.is_preroll {
             count(&self.report.0.discarded_by_edit_list);
         }
         if packet.is_corrupt {
@@ -163,6 +166,9 @@ impl SoftwareDecoder {
             return Err(Error::OutOfMemory);
         }
         self.last_error = source.or(self.last_error);
+        if self.is_preroll {
+            return Ok(());
+        }
         if self.corruption == Corruption::Strict {
             let (codec, input) = (self.stream.shared.codec_name.clone(), self.stream.shared.input.clone());
             let packet = self.packets.saturating_sub(1);
@@ -204,7 +210,11 @@ impl SoftwareDecoder {
                 Ok(Received::Item) => {
                     errors = 0;
                     took = true;
-                    emit(self.convert()?);
+                    let stamp = self.clock.stamp(&self.frame);
+                    self.is_preroll &= self.stream.shared.range.is_before(stamp.pts);
+                    if self.stream.shows(stamp.pts) {
+                        emit(self.convert(stamp)?);
+                    }
                 }
                 Ok(Received::NeedsInput | Received::End) => return Ok(took),
                 Err(error) => {
@@ -216,14 +226,13 @@ impl SoftwareDecoder {
         Ok(took)
     }
 
-    fn convert(&mut self) -> Result<HostFrame, Error> {
+    fn convert(&mut self, stamp: Stamp) -> Result<HostFrame, Error> {
         if self.frame.is_damaged() {
             if self.corruption == Corruption::Strict {
                 self.damage("the decoder conceals damage", None)?;
             }
             count(&self.report.0.concealed_frames);
         }
-        let stamp = self.clock.stamp(&self.frame);
         if stamp.is_reconstructed {
             count(&self.report.0.reconstructed_timestamps);
         }
@@ -245,6 +254,10 @@ impl SoftwareDecoder {
         if self.saw_encryption {
             let reason = "the container says how its samples are encrypted";
             return Error::InputEncrypted { input, stream, reason };
+        }
+        if !self.stream.is_whole() && self.last_error.is_none() && self.packets > 0 {
+            let reason = "no frame is shown in it".to_owned();
+            return Error::InputOption { option: "time range", input, reason };
         }
         let reason = match (self.packets, self.last_error) {
             (0, _) => "the file holds no data for it".to_owned(),

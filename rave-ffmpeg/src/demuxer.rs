@@ -4,9 +4,11 @@ use std::sync::Arc;
 use rave_core::{Packet, Rational, TimeBase, Timestamp};
 
 use crate::first_frame::{self, First};
+use crate::range::ClockRange;
 use crate::sys::{AvError, AvPacket, Dictionary, InputContext, StreamRef, ffi};
 use crate::{
-    DemuxerOptions, Error, Input, MediaInfo, StreamInfo, StreamKind, VideoStream, describe, format, stream,
+    DemuxerOptions, Error, Input, MediaInfo, StreamInfo, StreamKind, TimeRange, VideoStream, describe,
+    format, seek, stream,
 };
 
 /// What a file holds, from its header and its first packets. Nothing is decoded to the end.
@@ -100,12 +102,17 @@ impl Demuxer {
         let mut context = open(input, options)?;
         let media = describe::media(&context);
         let index = choose(input, &media, options.stream)?;
+        let range = options.range.on_clock_of(&context);
+        seek::check(input, &options.range, &media)?;
         context.discard_unless(|other| other == index);
         let mut scratch = AvPacket::new().map_err(|_| Error::OutOfMemory)?;
-        let first = first_frame::find(input, &mut context, index, &mut scratch)?;
+        let first = match range.start {
+            Some(start) => seek::first_frame_before(input, &mut context, index, start, &mut scratch)?,
+            None => first_frame::find(input, &mut context, index, &mut scratch)?,
+        };
         let stream = context.stream(index).expect("the index was chosen from the streams");
         let time_base = stream.time_base();
-        let video = video_stream(input, &media, stream, &first, options)?;
+        let video = video_stream(input, &media, stream, &first, options, range)?;
         tracing::debug!(%input, ?video, info = ?video.info(), "demuxer");
         let ahead = first.packets;
         Ok(Self { context, media, video, time_base, ahead, scratch, is_done: false })
@@ -125,9 +132,13 @@ impl Demuxer {
         let index = self.video.index();
         let failed = |source| Error::Demux { input: self.video.shared.input.clone(), source };
         while self.context.read(&mut self.scratch).map_err(failed)? {
-            if self.scratch.stream_index() == index {
-                return Ok(Some(to_packet(&self.scratch, self.time_base)));
+            if self.scratch.stream_index() != index {
+                continue;
             }
+            let packet = to_packet(&self.scratch, self.time_base);
+            // No frame is shown before it is decoded.
+            let is_behind = packet.dts.is_some_and(|dts| self.video.shared.range.is_behind(dts));
+            return Ok((!is_behind).then_some(packet));
         }
         Ok(None)
     }
@@ -198,6 +209,7 @@ fn video_stream(
     stream: StreamRef<'_>,
     first: &First,
     options: &DemuxerOptions,
+    range: ClockRange,
 ) -> Result<VideoStream, Error> {
     let info = &media.streams[stream.index()];
     let pace = options.frame_rate.or_else(|| frame_rate(stream)).unwrap_or_else(default_rate);
@@ -211,7 +223,8 @@ fn video_stream(
         codec_name: info.codec.clone().unwrap_or_default(),
         source_format: source.number(),
         source_format_name: source.name(),
-        estimated_frames: info.frame_count.or_else(|| estimate(info, pace)),
+        estimated_frames: estimate(info, media, pace, &options.range),
+        range,
         start: info.start,
         duration: info.duration,
         pace,
@@ -239,7 +252,17 @@ pub(crate) fn frame_rate(stream: StreamRef<'_>) -> Option<Rational> {
     }
 }
 
-fn estimate(info: &StreamInfo, pace: Rational) -> Option<u64> {
-    let frames = info.duration?.seconds() * pace.to_f64();
+/// What the header says, or the duration gives.
+fn estimate(info: &StreamInfo, media: &MediaInfo, pace: Rational, range: &TimeRange) -> Option<u64> {
+    if range.is_everything() && info.frame_count.is_some() {
+        return info.frame_count;
+    }
+    let duration = info.duration.or(media.duration.filter(|_| !range.is_everything()));
+    let seconds = |time: Option<Timestamp>| time.map(Timestamp::seconds);
+    let end = match (seconds(range.end), seconds(duration)) {
+        (Some(end), Some(duration)) => end.min(duration),
+        (end, duration) => end.or(duration)?,
+    };
+    let frames = (end - seconds(range.start).unwrap_or(0.0)) * pace.to_f64();
     (frames >= 1.0).then_some(frames.round() as u64)
 }

@@ -8,6 +8,7 @@ use rave_core::{TimeBase, Timestamp};
 use crate::container::Family;
 use crate::input::file_url;
 use crate::mux_setup;
+use crate::range::ClockRange;
 use crate::sys::{
     AvError, AvPacket, Dictionary, InputContext, NewStream, OutputContext, SideData, StreamRef,
 };
@@ -134,7 +135,13 @@ fn keeps_rotation(video: &EncodedStream, container: &Container, path: &Path) -> 
 fn reads_rotation_back(video: &EncodedStream, container: &Container, path: &Path) -> Result<bool, AvError> {
     let url = file_url(path);
     let mut output = OutputContext::create(container.format(), &url)?;
-    output.add_stream(mux_setup::encoded_stream(container, video, None, &MuxerOptions::default())?)?;
+    output.add_stream(mux_setup::encoded_stream(
+        container,
+        video,
+        None,
+        ClockRange::default(),
+        &MuxerOptions::default(),
+    )?)?;
     output.write_header(&mut Dictionary::new())?;
     output.finish()?;
     let input = InputContext::open(&url, None, &mut Dictionary::new())?;

@@ -33,6 +33,7 @@ mod coded;
 mod container;
 mod convert;
 mod copy;
+mod cut;
 mod decoder;
 mod demuxer;
 mod describe;
@@ -55,6 +56,8 @@ mod muxer;
 mod options;
 mod payload;
 mod plan;
+mod range;
+mod seek;
 mod selection;
 mod stream;
 mod survey;
@@ -75,6 +78,7 @@ pub use options::{
     CopyOptions, Corruption, DecoderOptions, DemuxerOptions, EncoderOptions, Incompatible, MuxerOptions,
     Quality, RawVideo, Selection, UnknownCodec, VideoCodec,
 };
+pub use range::{InvalidTime, TimeRange, parse_time};
 pub use selection::{InvalidMap, StreamMap};
 pub use stream::VideoStream;
 pub use survey::{Checksum, PacketRecord, StreamSurvey, Survey};

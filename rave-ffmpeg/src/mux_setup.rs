@@ -4,9 +4,11 @@ use rave_core::{Rational, TimeBase, Timestamp};
 
 use crate::container::Family;
 use crate::copy::CopyReader;
+use crate::cut::{Cut, Trim};
 use crate::dry_run::CodecDelay;
 use crate::muxer::Track;
 use crate::plan::Facts;
+use crate::range::ClockRange;
 use crate::sys::{
     AvError, Dictionary, InputContext, MediaType, NewStream, OutputContext, SideData, StreamRef,
     SubtitleConverter, ffi,
@@ -18,6 +20,7 @@ use crate::{
 };
 
 /// What is decided before anything is created.
+#[derive(Default)]
 pub(crate) struct Setup {
     pub(crate) plan: Vec<StreamPlan>,
     /// What of the whole file is lost.
@@ -26,6 +29,10 @@ pub(crate) struct Setup {
     pub(crate) reader: Option<InputContext>,
     /// By index in the source.
     converters: Vec<Option<SubtitleConverter>>,
+    /// The part of the source that is wanted.
+    range: ClockRange,
+    /// The source's index of the video that was worked on.
+    source_video: usize,
 }
 
 /// What there is once the header is written.
@@ -47,7 +54,7 @@ impl Setup {
         options: &MuxerOptions,
     ) -> Result<Self, Error> {
         let Some((input, stream)) = source else {
-            return Ok(Self { plan: Vec::new(), notes: Vec::new(), reader: None, converters: Vec::new() });
+            return Ok(Self::default());
         };
         let reader = match input.is_seekable() {
             true => Some(demuxer::open(input, &stream.shared.options)?),
@@ -66,11 +73,16 @@ impl Setup {
             None => (Vec::new(), Vec::new()),
         };
         let facts = reader.is_some().then_some(facts.as_slice());
-        let plan = plan::plan(&streams, stream.index(), container, options, chosen.as_deref(), facts)?;
+        let mut plan = plan::plan(&streams, stream.index(), container, options, chosen.as_deref(), facts)?;
         let notes = reader
             .as_ref()
             .map_or_else(Vec::new, |reader| tags::file_notes(reader, container, &options.copy));
-        Ok(Self { plan, notes, reader, converters })
+        let (range, source_video) = (stream.shared.range, stream.index());
+        if range.start.is_some() && tags::has_timecode(&streams[source_video]) {
+            let note = "its timecode is left out: it is that of the source's first frame".to_owned();
+            plan[source_video].notes.push(note);
+        }
+        Ok(Self { plan, notes, reader, converters, range, source_video })
     }
 }
 
@@ -100,14 +112,14 @@ pub(crate) fn write_header(
     video: &EncodedStream,
     options: &MuxerOptions,
 ) -> Result<Written, AvError> {
-    let Setup { plan, notes, reader, mut converters } = setup;
+    let Setup { plan, notes, reader, mut converters, range, source_video } = setup;
     let mut tracks = Vec::new();
     let mut video_index = 0;
     for entry in &plan {
         let source = reader.as_ref().and_then(|reader| reader.stream(entry.source_index));
         match (&entry.outcome, source) {
             (StreamOutcome::Encoded { .. }, source) => {
-                video_index = output.add_stream(encoded_stream(container, video, source, options)?)?;
+                video_index = output.add_stream(encoded_stream(container, video, source, range, options)?)?;
                 tracks.push(Track::default());
             }
             (StreamOutcome::Copied { .. }, Some(source)) => {
@@ -126,20 +138,24 @@ pub(crate) fn write_header(
         }
     }
     if plan.is_empty() {
-        video_index = output.add_stream(encoded_stream(container, video, None, options)?)?;
+        video_index = output.add_stream(encoded_stream(container, video, None, range, options)?)?;
         tracks.push(Track::default());
     }
     let clock_shift_ticks =
-        reader.as_ref().map_or(0, |reader| clock_shift(reader, container, video.time_base()));
+        reader.as_ref().map_or(0, |reader| clock_shift(reader, range, container, video.time_base()));
     if let Some(reader) = &reader {
         let shift = Timestamp::new(clock_shift_ticks, video.time_base());
-        add_file_tags(output, reader, shift, options)?;
+        add_file_tags(output, reader, range, shift, options)?;
     }
     let mut settings = settings(container, video, reader.as_ref())?;
     output.write_header(&mut settings)?;
     let copies = reader.map(|reader| {
         let copied = copied(&plan, &reader, container);
-        CopyReader::new(reader, &copied)
+        let trim = if container.family() == Family::Mov { Trim::ByContainer } else { Trim::WholePackets };
+        let mut reader = reader;
+        let cut = Cut::new(range, trim, &reader);
+        cut.seek(&mut reader, source_video);
+        CopyReader::new(reader, &copied, cut)
     });
     Ok(Written { plan, notes, video_index, copies, tracks, clock_shift_ticks })
 }
@@ -166,6 +182,7 @@ pub(crate) fn encoded_stream<'a>(
     container: &Container,
     video: &'a EncodedStream,
     source: Option<StreamRef<'_>>,
+    range: ClockRange,
     options: &MuxerOptions,
 ) -> Result<NewStream<'a>, AvError> {
     let shared = &video.shared;
@@ -181,7 +198,7 @@ pub(crate) fn encoded_stream<'a>(
         side_data.push((SideData::ContentLight.number(), describe::content_light_bytes(light)));
     }
     let metadata = match source.filter(|_| options.copy.metadata == Selection::Keep) {
-        Some(source) => tags::of_encoded(source, container)?,
+        Some(source) => tags::of_encoded(source, container, range)?,
         None => Dictionary::new(),
     };
     Ok(NewStream {
@@ -273,19 +290,22 @@ fn name_attachment(metadata: &mut Dictionary, source: StreamRef<'_>) -> Result<(
     Ok(())
 }
 
-/// Broadcast clocks start anywhere: unless the output is of that kind too, the earliest stream starts at zero.
-fn clock_shift(reader: &InputContext, container: &Container, time_base: TimeBase) -> i64 {
+/// A range starts at zero. Broadcast clocks start anywhere: unless the output is of that kind too, the earliest stream
+/// starts at zero.
+fn clock_shift(reader: &InputContext, range: ClockRange, container: &Container, time_base: TimeBase) -> i64 {
+    if let Some(start) = range.start {
+        return -start.rescale(time_base).ticks();
+    }
     if !reader.has_arbitrary_clock() || container.family() == Family::TransportStream {
         return 0;
     }
-    let starts =
-        reader.streams().filter_map(|stream| Some(Timestamp::new(stream.start()?, stream.time_base())));
-    starts.min().map_or(0, |start| -start.rescale(time_base).ticks())
+    reader.earliest_start().map_or(0, |start| -start.rescale(time_base).ticks())
 }
 
 fn add_file_tags(
     output: &mut OutputContext,
     reader: &InputContext,
+    range: ClockRange,
     shift: Timestamp,
     options: &MuxerOptions,
 ) -> Result<(), AvError> {
@@ -294,8 +314,12 @@ fn add_file_tags(
     }
     if options.copy.chapters == Selection::Keep {
         for chapter in reader.chapters() {
-            let shift = shift.rescale(crate::sys::time_base(chapter.time_base)).ticks();
-            output.add_chapter(&chapter, chapter.start + shift, chapter.end + shift)?;
+            let unit = crate::sys::time_base(chapter.time_base);
+            let [start, end] = [chapter.start, chapter.end].map(|ticks| Timestamp::new(ticks, unit));
+            if let Some([start, end]) = range.clip(start, end) {
+                let shift = shift.rescale(unit).ticks();
+                output.add_chapter(&chapter, start.ticks() + shift, end.ticks() + shift)?;
+            }
         }
     }
     Ok(())

@@ -326,8 +326,13 @@ impl Muxer {
         }
         let clock_shift = Timestamp::new(self.clock_shift_ticks, self.video_time_base);
         let uses_pts = match self.container.family() {
-            // The edit list of MP4 holds any start.
-            Family::Mov | Family::Raw => {
+            // The edit list of MP4 holds any start; what is before zero it hides, which is right for sound alone.
+            Family::Mov => {
+                let early = video.pts.map_or(0, |pts| -(pts.ticks() + self.clock_shift_ticks).min(0));
+                self.shift_ticks = Some(self.clock_shift_ticks + early);
+                return;
+            }
+            Family::Raw => {
                 self.shift_ticks = Some(self.clock_shift_ticks);
                 return;
             }

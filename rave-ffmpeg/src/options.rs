@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use rave_core::{PixelFormat, Rational};
 
-use crate::StreamMap;
+use crate::{StreamMap, TimeRange};
 
 /// How an input is opened.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -15,6 +15,8 @@ pub struct DemuxerOptions {
     pub frame_rate: Option<Rational>,
     /// Treats the input as raw video samples.
     pub raw: Option<RawVideo>,
+    /// The part of the input that is wanted, to the frame.
+    pub range: TimeRange,
 }
 
 /// The shape of raw video samples, which say nothing about themselves.

@@ -6,6 +6,7 @@ use rave_core::{
 };
 
 use crate::demuxer::frame_rate;
+use crate::range::ClockRange;
 use crate::sys::{AvFrame, Parameters, PixelDescriptor, SideData, StreamRef};
 use crate::{DemuxerOptions, Error, Input, StreamInfo, describe, format};
 
@@ -25,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) source_format: i32,
     pub(crate) source_format_name: String,
     pub(crate) estimated_frames: Option<u64>,
+    /// The part of the input that is wanted.
+    pub(crate) range: ClockRange,
     pub(crate) start: Option<Timestamp>,
     pub(crate) duration: Option<Timestamp>,
     /// The rate by which missing timestamps are reconstructed.
@@ -61,6 +64,16 @@ impl VideoStream {
     /// How many frames there are, as the header says or duration and rate give.
     pub fn estimated_frames(&self) -> Option<u64> {
         self.shared.estimated_frames
+    }
+
+    /// Whether a frame of this time belongs to the wanted part of the input. A decoder needs frames before it.
+    pub fn shows(&self, pts: Timestamp) -> bool {
+        self.shared.range.contains(pts)
+    }
+
+    /// Whether the whole input is wanted.
+    pub fn is_whole(&self) -> bool {
+        self.shared.range == ClockRange::default()
     }
 
     /// When the stream starts, as the header says.

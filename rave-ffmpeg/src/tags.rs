@@ -1,6 +1,7 @@
 //! Metadata and chapters: what goes where, and what a container has no place for.
 
 use crate::container::Family;
+use crate::range::ClockRange;
 use crate::sys::{AvError, Dictionary, DictionaryRef, InputContext, StreamRef};
 use crate::{Container, CopyOptions, Selection, StreamInfo};
 
@@ -181,9 +182,16 @@ pub(crate) fn of_file(reader: &InputContext) -> Result<Dictionary, AvError> {
 }
 
 /// A stream's tags. An encoded one has nothing of what the old coding was.
-pub(crate) fn of_encoded(source: StreamRef<'_>, container: &Container) -> Result<Dictionary, AvError> {
+pub(crate) fn of_encoded(
+    source: StreamRef<'_>,
+    container: &Container,
+    range: ClockRange,
+) -> Result<Dictionary, AvError> {
     let is_stale = |key: &[u8]| {
-        key.starts_with(b"rotate") || STREAMS_OWN.iter().any(|own| key.starts_with(own.as_bytes()))
+        let is_of_the_start = key.eq_ignore_ascii_case(b"timecode") && range.start.is_some();
+        is_of_the_start
+            || key.starts_with(b"rotate")
+            || STREAMS_OWN.iter().any(|own| key.starts_with(own.as_bytes()))
     };
     with_title(filtered(source.metadata(), |key| !is_stale(key))?, container)
 }
@@ -201,6 +209,10 @@ pub(crate) fn of_copy(
 
 /// What Matroska requires of an attachment.
 const ATTACHMENT_KEYS: [&[u8]; 2] = [b"filename", b"mimetype"];
+
+pub(crate) fn has_timecode(stream: &StreamInfo) -> bool {
+    stream.metadata.iter().any(|(key, _)| key.eq_ignore_ascii_case("timecode"))
+}
 
 /// FFmpeg's MP4 muxer writes no titles of streams; players show the handler's name.
 fn with_title(mut tags: Dictionary, container: &Container) -> Result<Dictionary, AvError> {

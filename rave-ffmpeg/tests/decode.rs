@@ -156,7 +156,8 @@ fn raw_samples_are_read_with_a_given_shape() {
         let source = format!("-f lavfi -i testsrc2=s=34x18:d=0.2 -f rawvideo -pix_fmt {format}");
         let path = make(folder.path(), &format!("{format}.yuv"), &source);
         let raw = RawVideo { width: 34, height: 18, format };
-        let options = DemuxerOptions { raw: Some(raw), frame_rate: Rational::new(10, 1).ok(), stream: None };
+        let options =
+            DemuxerOptions { raw: Some(raw), frame_rate: Rational::new(10, 1).ok(), ..Default::default() };
         let mut bytes = Vec::new();
         decode_each(&path, &options, |frame| {
             assert_eq!(frame.layout().format(), format);

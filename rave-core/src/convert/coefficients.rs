@@ -2,6 +2,9 @@ use crate::{Error, Matrix, PixelFormat, Range};
 
 /// The matrix between R'G'B' and Y'CbCr on normalised values: R', G', B', Y' in 0..1, Cb and Cr in -0.5..0.5.
 ///
+/// YCgCo, which has no such weights, by H.273's equations 8 to 10 and their inverse; Cg and Co stand in the places of Cb
+/// and Cr.
+///
 /// Derived from Kr and Kb as in Rec. ITU-T H.273, clause 8.3: Y' = Kr R' + (1 - Kr - Kb) G' + Kb B',
 /// Cb = (B' - Y') / (2 (1 - Kb)), Cr = (R' - Y') / (2 (1 - Kr)). BT.601-7 (2.5.1 and 2.5.2), BT.709-6 (items 3.2 and
 /// 3.3) and BT.2020-2 (table 4) give the same equations with their own numbers.
@@ -14,11 +17,19 @@ pub struct MatrixCoefficients {
 }
 
 impl MatrixCoefficients {
+    const YCGCO: Self = Self {
+        rgb_from_yuv: [[1.0, -1.0, 1.0], [1.0, 1.0, 0.0], [1.0, -1.0, -1.0]],
+        yuv_from_rgb: [[0.25, 0.5, 0.25], [-0.25, 0.5, -0.25], [0.5, 0.0, -0.5]],
+    };
+
     /// The coefficients of `matrix`.
     ///
     /// # Errors
-    /// [`Error::Color`] if it is not derived from Kr and Kb, or not said: see [`Matrix::luma_weights`].
+    /// [`Error::Color`] if it is neither derived from Kr and Kb nor YCgCo, or not said: see [`Matrix::luma_weights`].
     pub fn new(matrix: Matrix) -> Result<Self, Error> {
+        if matrix == Matrix::YCgCo {
+            return Ok(Self::YCGCO);
+        }
         let (kr, kb) = matrix.luma_weights()?;
         let kg = 1.0 - kr - kb;
         let (red, blue) = (2.0 * (1.0 - kr), 2.0 * (1.0 - kb));
@@ -82,6 +93,17 @@ impl Quantization {
     }
 }
 
+impl Quantization {
+    /// That of samples of this matrix. H.273 takes Cg and Co of limited range from code values of R', G' and B', so that
+    /// they are scaled as those.
+    pub(super) fn of_matrix(self, matrix: Matrix) -> Self {
+        match matrix {
+            Matrix::YCgCo => Self { chroma_scale: self.luma_scale, ..self },
+            _ => self,
+        }
+    }
+}
+
 /// `out = (value - subtract) * multiply + add`: the order keeps black at exactly zero.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Rescale {
@@ -117,24 +139,33 @@ impl Rescale {
 pub(super) struct RgbFromYuv {
     pub luma: Rescale,
     pub chroma_subtract: f32,
+    pub red_cb: f32,
     pub red_cr: f32,
     pub green_cb: f32,
     pub green_cr: f32,
     pub blue_cb: f32,
+    pub blue_cr: f32,
 }
 
 impl RgbFromYuv {
     pub fn new(matrix: &MatrixCoefficients, from: &Quantization, to: &Quantization) -> Self {
         let scale = to.luma_scale / from.chroma_scale;
-        let [[_, _, red_cr], [_, green_cb, green_cr], [_, blue_cb, _]] = matrix.rgb_from_yuv;
+        let [[_, red_cb, red_cr], [_, green_cb, green_cr], [_, blue_cb, blue_cr]] = matrix.rgb_from_yuv;
         Self {
             luma: Rescale::luma(from, to),
             chroma_subtract: from.chroma_offset as f32,
+            red_cb: (red_cb * scale) as f32,
             red_cr: (red_cr * scale) as f32,
             green_cb: (green_cb * scale) as f32,
             green_cr: (green_cr * scale) as f32,
             blue_cb: (blue_cb * scale) as f32,
+            blue_cr: (blue_cr * scale) as f32,
         }
+    }
+
+    /// Whether red needs Cb or blue Cr: only in YCgCo.
+    pub fn is_crossed(&self) -> bool {
+        self.red_cb != 0.0 || self.blue_cr != 0.0
     }
 }
 

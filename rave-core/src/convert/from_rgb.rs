@@ -44,7 +44,7 @@ impl FromRgb {
             let red = self.from.view(source.row(0, y), red);
             let green = self.from.view(source.row(1, y), green);
             let blue = self.from.view(source.row(2, y), blue);
-            self.to.write(target.row(0, y), &mut self.luma, |luma| match &mut self.chroma {
+            self.to.write(y, target.row(0, y), &mut self.luma, |luma| match &mut self.chroma {
                 Some(chroma) => {
                     let (cb, cr) = chroma.full_width();
                     rows::yuv_from_rgb(&self.matrix, red, green, blue, luma, cb, cr);

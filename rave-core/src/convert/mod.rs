@@ -1,7 +1,10 @@
 mod chroma;
 mod coefficients;
+mod dither;
 mod from_rgb;
+mod orient;
 mod planes;
+mod resize;
 mod rows;
 mod samples;
 mod stage;
@@ -10,6 +13,9 @@ mod view;
 
 pub use chroma::ChromaFilter;
 pub use coefficients::{MatrixCoefficients, Quantization};
+pub use dither::Dither;
+pub use orient::Orient;
+pub use resize::Resize;
 pub use stage::Convert;
 
 use chroma::Subsampling;
@@ -97,8 +103,22 @@ impl Converter {
         size: (u32, u32),
         filter: ChromaFilter,
     ) -> Result<Self, Error> {
+        Self::with_dither(input, output, size, filter, Dither::None)
+    }
+
+    /// As [`new`](Self::new), with integer samples dithered.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_dither(
+        input: (PixelFormat, ColorSpec),
+        output: (PixelFormat, ColorSpec),
+        size: (u32, u32),
+        filter: ChromaFilter,
+        dither: Dither,
+    ) -> Result<Self, Error> {
         Layout::packed(input.0, size.0, size.1)?;
-        let path = Plan { from: Side::new(input)?, to: Side::new(output)?, size, filter }.path()?;
+        let path = Plan { from: Side::new(input)?, to: Side::new(output)?, size, filter, dither }.path()?;
         Ok(Self { input: input.0, output: output.0, size, path })
     }
 
@@ -144,7 +164,8 @@ impl Side {
                 reason: "samples that are R'G'B' have the matrix gbr",
             });
         }
-        Ok(Self { format, color, quantization: Quantization::new(format, color.range)? })
+        let quantization = Quantization::new(format, color.range)?.of_matrix(color.matrix);
+        Ok(Self { format, color, quantization })
     }
 }
 
@@ -153,6 +174,7 @@ struct Plan {
     to: Side,
     size: (u32, u32),
     filter: ChromaFilter,
+    dither: Dither,
 }
 
 impl Plan {
@@ -211,7 +233,7 @@ impl Plan {
     }
 
     fn storages(&self) -> (Storage, Storage) {
-        (Storage::new(self.from.format), Storage::new(self.to.format))
+        (Storage::new(self.from.format), Storage::new(self.to.format).with_dither(self.dither))
     }
 
     fn check_same_light(&self) -> Result<(), Error> {

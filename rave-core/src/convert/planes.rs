@@ -33,7 +33,7 @@ impl Planes {
     pub fn run(&mut self, source: Source, mut target: Target) {
         for (to_plane, &from_plane) in self.luma_like.iter().enumerate() {
             for y in 0..self.size.1 {
-                self.rescale_row(source.row(from_plane, y), target.row(to_plane, y));
+                self.rescale_row(y, source.row(from_plane, y), target.row(to_plane, y));
             }
         }
         let neutral = self.chroma.add;
@@ -52,13 +52,13 @@ impl Planes {
         }
     }
 
-    fn rescale_row(&mut self, from: &[u8], to: &mut [u8]) {
+    fn rescale_row(&mut self, y: usize, from: &[u8], to: &mut [u8]) {
         let [loaded, rescaled] = &mut self.scratch;
         let (loaded, rescaled) = (&mut loaded[..self.size.0], &mut rescaled[..self.size.0]);
         let values = self.from.view(from, loaded);
         if self.luma.is_identity() {
-            return self.to.store(values, to);
+            return self.to.store(y, values, to);
         }
-        self.to.write(to, rescaled, |out| rows::rescale(self.luma, values, out));
+        self.to.write(y, to, rescaled, |out| rows::rescale(self.luma, values, out));
     }
 }

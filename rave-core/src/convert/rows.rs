@@ -39,6 +39,30 @@ pub(super) fn rgb_from_yuv(
     }
 }
 
+/// As [`rgb_from_yuv`], where each component depends on both of chroma.
+#[inline(never)]
+pub(super) fn rgb_from_crossed(
+    by: &RgbFromYuv,
+    luma: &[f32],
+    cb: &[f32],
+    cr: &[f32],
+    red: &mut [f32],
+    green: &mut [f32],
+    blue: &mut [f32],
+) {
+    let by = *by;
+    let n = luma.len();
+    let (cb, cr) = (&cb[..n], &cr[..n]);
+    let (red, green, blue) = (&mut red[..n], &mut green[..n], &mut blue[..n]);
+    for i in 0..n {
+        let y = (luma[i] - by.luma.subtract) * by.luma.multiply + by.luma.add;
+        let (cb, cr) = (cb[i] - by.chroma_subtract, cr[i] - by.chroma_subtract);
+        red[i] = y + cb * by.red_cb + cr * by.red_cr;
+        green[i] = y + cb * by.green_cb + cr * by.green_cr;
+        blue[i] = y + cb * by.blue_cb + cr * by.blue_cr;
+    }
+}
+
 #[inline(never)]
 pub(super) fn yuv_from_rgb(
     by: &YuvFromRgb,

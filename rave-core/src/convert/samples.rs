@@ -1,6 +1,7 @@
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
+use super::dither::{self, Dither};
 use crate::{PixelFormat, Sample};
 
 /// How a format stores one sample, and the way between a row's bytes and single precision. Integers become their code
@@ -10,12 +11,18 @@ pub(super) struct Storage {
     sample: Sample,
     shift: u32,
     max_code: f32,
+    dither: Dither,
 }
 
 impl Storage {
     pub fn new(format: PixelFormat) -> Self {
         let max_code = format.bits().map_or(0, |bits| (1_u32 << bits) - 1) as f32;
-        Self { sample: format.sample(), shift: format.sample_shift(), max_code }
+        Self { sample: format.sample(), shift: format.sample_shift(), max_code, dither: Dither::None }
+    }
+
+    /// The same, with values dithered when they are rounded.
+    pub const fn with_dither(self, dither: Dither) -> Self {
+        Self { dither, ..self }
     }
 
     /// The row's values, in `out`.
@@ -54,9 +61,13 @@ impl Storage {
         }
     }
 
-    /// Writes the values. Integers are rounded half up and clamped to what their bits can hold; NaN becomes 0.
-    pub fn store(self, values: &[f32], row: &mut [u8]) {
+    /// Writes the values of row `y`. Integers are rounded half up and clamped to what their bits can hold; NaN becomes
+    /// 0.
+    pub fn store(self, y: usize, values: &[f32], row: &mut [u8]) {
         match self.sample {
+            Sample::Uint { bits } if self.dither == Dither::Ordered => {
+                self.store_dithered(y, bits, values, row)
+            }
             Sample::U8 => store_with(values, row, |value| round_code(value, 255.0) as u8),
             Sample::Uint { .. } => {
                 let Self { shift, max_code, .. } = self;
@@ -68,9 +79,37 @@ impl Storage {
         }
     }
 
-    /// Writes pairs of values, as [`store`](Self::store) does.
-    pub fn store_pairs(self, first: &[f32], second: &[f32], row: &mut [u8]) {
+    fn store_dithered(self, y: usize, bits: u8, values: &[f32], row: &mut [u8]) {
+        let thresholds = dither::thresholds(y);
+        let code = |x: usize, value: f32| round_code(value + thresholds[x % thresholds.len()], self.max_code);
+        let values = values.iter().enumerate();
+        if bits == 8 {
+            values.zip(row).for_each(|((x, &value), sample)| *sample = code(x, value) as u8);
+        } else {
+            let row: &mut [u16] = bytemuck::cast_slice_mut(row);
+            values.zip(row).for_each(|((x, &value), sample)| *sample = (code(x, value) << self.shift) as u16);
+        }
+    }
+
+    fn store_dithered_pairs(self, y: usize, bits: u8, [first, second]: [&[f32]; 2], row: &mut [u8]) {
+        let thresholds = dither::thresholds(y);
+        let code = |x: usize, value: f32| round_code(value + thresholds[x % thresholds.len()], self.max_code);
+        let pairs = first.iter().zip(second).enumerate();
+        let codes = pairs.flat_map(|(x, (&a, &b))| [code(x, a), code(x, b)]);
+        if bits == 8 {
+            codes.zip(row).for_each(|(code, sample)| *sample = code as u8);
+        } else {
+            let row: &mut [u16] = bytemuck::cast_slice_mut(row);
+            codes.zip(row).for_each(|(code, sample)| *sample = (code << self.shift) as u16);
+        }
+    }
+
+    /// Writes pairs of values of row `y`, as [`store`](Self::store) does.
+    pub fn store_pairs(self, y: usize, first: &[f32], second: &[f32], row: &mut [u8]) {
         match self.sample {
+            Sample::Uint { bits } if self.dither == Dither::Ordered => {
+                self.store_dithered_pairs(y, bits, [first, second], row);
+            }
             Sample::U8 => store_pairs_with(first, second, row, |value| round_code(value, 255.0) as u8),
             Sample::Uint { .. } => {
                 let Self { shift, max_code, .. } = self;
@@ -82,18 +121,19 @@ impl Storage {
         }
     }
 
-    /// Lets `fill` write values to the row: in place if it can be, else through `scratch`.
-    pub fn write(self, row: &mut [u8], scratch: &mut [f32], fill: impl FnOnce(&mut [f32])) {
+    /// Lets `fill` write values to row `y`: in place if it can be, else through `scratch`.
+    pub fn write(self, y: usize, row: &mut [u8], scratch: &mut [f32], fill: impl FnOnce(&mut [f32])) {
         if self.sample == Sample::F32 {
             return fill(bytemuck::cast_slice_mut(row));
         }
         fill(scratch);
-        self.store(scratch, row);
+        self.store(y, scratch, row);
     }
 
     /// As [`write`](Self::write), three rows at once.
     pub fn write_three(
         self,
+        y: usize,
         rows: [&mut [u8]; 3],
         scratch: &mut [Vec<f32>; 3],
         fill: impl FnOnce([&mut [f32]; 3]),
@@ -103,7 +143,7 @@ impl Storage {
         }
         fill(scratch.each_mut().map(Vec::as_mut_slice));
         for (values, row) in scratch.iter().zip(rows) {
-            self.store(values, row);
+            self.store(y, values, row);
         }
     }
 }

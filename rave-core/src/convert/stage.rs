@@ -1,4 +1,4 @@
-use super::{ChromaFilter, Converter};
+use super::{ChromaFilter, Converter, Dither};
 use crate::{BoxError, ColorSpec, Error, Frame, HostFrame, HostPool, Layout, PixelFormat, Stage, VideoInfo};
 
 /// Converts the frames of a stream to another format and colour: a [`Converter`] as a [`Stage`].
@@ -21,8 +21,23 @@ impl Convert {
         color: ColorSpec,
         filter: ChromaFilter,
     ) -> Result<Self, Error> {
+        Self::with_dither(input, format, color, filter, Dither::None)
+    }
+
+    /// As [`new`](Self::new), with integer samples dithered.
+    ///
+    /// # Errors
+    /// As for [`Converter::new`].
+    pub fn with_dither(
+        input: &VideoInfo,
+        format: PixelFormat,
+        color: ColorSpec,
+        filter: ChromaFilter,
+        dither: Dither,
+    ) -> Result<Self, Error> {
         let size = (input.width, input.height);
-        let converter = Converter::new((input.format, input.color), (format, color), size, filter)?;
+        let sides = ((input.format, input.color), (format, color));
+        let converter = Converter::with_dither(sides.0, sides.1, size, filter, dither)?;
         let layout = Layout::packed(format, size.0, size.1)?;
         Ok(Self { converter, output: VideoInfo { format, color, ..*input }, layout, pool: HostPool::new() })
     }

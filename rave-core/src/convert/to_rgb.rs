@@ -44,8 +44,10 @@ impl ToRgb {
             self.chroma.load(source, taps);
             let luma = self.from.view(source.row(0, y), &mut self.luma);
             let [cb, cr] = self.chroma.blend(taps, &mut self.blended);
-            self.to.write_three(target.three_rows(y), &mut self.rgb, |[red, green, blue]| {
-                rows::rgb_from_yuv(&self.matrix, luma, cb, cr, red, green, blue);
+            self.to.write_three(y, target.three_rows(y), &mut self.rgb, |[red, green, blue]| {
+                let convert =
+                    if self.matrix.is_crossed() { rows::rgb_from_crossed } else { rows::rgb_from_yuv };
+                convert(&self.matrix, luma, cb, cr, red, green, blue);
             });
         }
     }

@@ -55,10 +55,10 @@ impl<'a> Target<'a> {
 
     pub fn store_chroma(&mut self, storage: Storage, y: usize, cb: &[f32], cr: &[f32]) {
         if is_semi_planar(self.layout.format()) {
-            storage.store_pairs(cb, cr, self.row(1, y));
+            storage.store_pairs(y, cb, cr, self.row(1, y));
         } else {
-            storage.store(cb, self.row(1, y));
-            storage.store(cr, self.row(2, y));
+            storage.store(y, cb, self.row(1, y));
+            storage.store(y, cr, self.row(2, y));
         }
     }
 }

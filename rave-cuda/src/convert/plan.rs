@@ -186,6 +186,8 @@ const fn is_pairs(format: PixelFormat) -> bool {
 fn to_rgb(from: Side, to: Side, size: (u32, u32), filter: ChromaFilter) -> Result<Plan, Error> {
     let name = format!("to_rgb_{}_{}_{}", kind(from.0), packing(from.0), kind(to.0));
     let chroma = from.0.chroma().unwrap_or(Chroma::C444);
+    // The kernel has no place for a red that depends on Cb: YCgCo is for the host.
+    from.1.matrix.luma_weights()?;
     let matrix = MatrixCoefficients::new(from.1.matrix)?;
     let (from_codes, to_codes) =
         (Quantization::new(from.0, from.1.range)?, Quantization::new(to.0, to.1.range)?);
@@ -221,6 +223,7 @@ fn to_rgb(from: Side, to: Side, size: (u32, u32), filter: ChromaFilter) -> Resul
 
 fn from_rgb(from: Side, to: Side, size: (u32, u32), filter: ChromaFilter) -> Result<Plan, Error> {
     let name = format!("from_rgb_{}_{}_{}", kind(from.0), kind(to.0), packing(to.0));
+    to.1.matrix.luma_weights()?;
     let matrix = MatrixCoefficients::new(to.1.matrix)?;
     let (from_codes, to_codes) =
         (Quantization::new(from.0, from.1.range)?, Quantization::new(to.0, to.1.range)?);

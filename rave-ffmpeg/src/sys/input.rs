@@ -1,6 +1,8 @@
 use std::ffi::{CStr, CString};
 use std::ptr::{self, NonNull};
 
+use rave_core::Timestamp;
+
 use super::{AvError, AvPacket, Dictionary, DictionaryRef, StreamRef, ffi, known, quiet, text, write_enum};
 
 /// A chapter as libav holds it.
@@ -78,6 +80,33 @@ impl InputContext {
             // SAFETY: as in `streams`; the field is the application's to set.
             unsafe { write_enum!(*context.streams.add(index), discard, discard as i32) };
         }
+    }
+
+    /// Goes to the last key frame of a stream that is not later than `ticks` of its time base, as far as its index
+    /// knows.
+    pub(crate) fn seek(&mut self, stream: usize, ticks: i64) -> Result<(), AvError> {
+        let stream = i32::try_from(stream).map_err(|_| AvError::INVALID_DATA)?;
+        // SAFETY: an open context; libav checks the stream's number.
+        AvError::check(unsafe {
+            ffi::avformat_seek_file(self.0.as_ptr(), stream, i64::MIN, ticks, ticks, 0)
+        })?;
+        Ok(())
+    }
+
+    /// Goes to the beginning.
+    pub(crate) fn rewind(&mut self, stream: usize) -> Result<(), AvError> {
+        let ticks = self.stream(stream).and_then(StreamRef::start).unwrap_or(0);
+        let stream = i32::try_from(stream).map_err(|_| AvError::INVALID_DATA)?;
+        // SAFETY: as in `seek`.
+        AvError::check(unsafe {
+            ffi::avformat_seek_file(self.0.as_ptr(), stream, i64::MIN, ticks, i64::MAX, 0)
+        })?;
+        Ok(())
+    }
+
+    /// The earliest start of a stream.
+    pub(crate) fn earliest_start(&self) -> Option<Timestamp> {
+        self.streams().filter_map(|stream| Some(Timestamp::new(stream.start()?, stream.time_base()))).min()
     }
 
     /// The next packet of any stream; `false` at the end.

@@ -121,14 +121,17 @@ pub fn transcode(
     encoder: &EncoderOptions,
     muxer: &MuxerOptions,
 ) -> Result<Written, Failure> {
-    Job { frames: None, muxer: muxer.clone() }.transcode(source, target, encoder)
+    Job { muxer: muxer.clone(), ..Job::default() }.transcode(source, target, encoder)
 }
 
 #[derive(Default)]
 pub struct Job {
     /// Ends it after so many packets of video.
     pub frames: Option<usize>,
+    pub demuxer: DemuxerOptions,
     pub muxer: MuxerOptions,
+    /// Added to the times of the frames.
+    pub delay_ticks: i64,
 }
 
 impl Job {
@@ -140,7 +143,7 @@ impl Job {
     ) -> Result<Written, Failure> {
         let input = Input::from(source);
         let container = Container::from_path(target)?;
-        let demuxer = Demuxer::open(&input, &DemuxerOptions::default())?;
+        let demuxer = Demuxer::open(&input, &self.demuxer)?;
         let video = demuxer.video().clone();
         let mut info = *video.info();
         info.color = info.color.resolve(info.width, info.height).0;
@@ -153,10 +156,10 @@ impl Job {
         let mut frames = Vec::new();
         let mut packets: Vec<Packet> = Vec::new();
         for packet in demuxer.take(self.frames.unwrap_or(usize::MAX)) {
-            decoder.process(packet?, &mut |frame| frames.push(frame))?;
+            decoder.process(packet?, &mut |frame| frames.push(delayed(frame, self.delay_ticks)))?;
             encode(&mut frames, &mut encoder, &mut muxer, &mut times, &mut packets)?;
         }
-        decoder.finish(&mut |frame| frames.push(frame))?;
+        decoder.finish(&mut |frame| frames.push(delayed(frame, self.delay_ticks)))?;
         encode(&mut frames, &mut encoder, &mut muxer, &mut times, &mut packets)?;
         encoder.finish(&mut |packet| packets.push(packet))?;
         for packet in packets {
@@ -165,6 +168,12 @@ impl Job {
         let summary = if self.frames.is_some() { muxer.finish_at_video_end()? } else { muxer.finish()? };
         Ok(Written { summary, plan, notes, times })
     }
+}
+
+fn delayed(frame: HostFrame, ticks: i64) -> HostFrame {
+    let (layout, color, mut info) = (*frame.layout(), frame.color(), frame.info());
+    info.pts = info.pts.plus_ticks(ticks);
+    HostFrame::new(frame.into_buffer(), layout, color, info).expect("the same layout")
 }
 
 fn encode(
