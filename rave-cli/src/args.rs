@@ -1,12 +1,11 @@
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use rave_ffmpeg::{StreamMap, VideoCodec};
-use rave_pipeline::{DecoderChoice, DeviceChoice};
-use rave_tensorrt::{BuiltIn, OnNan, Precision, Provider};
 
 use crate::compare::CompareArgs;
+use crate::inference::InferenceArgs;
 use crate::verify::VerifyArgs;
 
 /// Upscale video with a neural network.
@@ -29,6 +28,8 @@ pub enum Command {
     Models(ModelsArgs),
     /// List the GPUs and what can run on them
     Devices(DevicesArgs),
+    /// Measure the parts of a job, alone and together
+    Bench(BenchArgs),
     /// Check that an output holds everything that its source does
     Verify(VerifyArgs),
     /// Measure how near one video is to another: PSNR, SSIM, VMAF
@@ -37,7 +38,7 @@ pub enum Command {
 
 impl Command {
     /// The names that stand for a command; anything else belongs to `upscale`.
-    pub const NAMES: &[&str] = &["upscale", "probe", "models", "devices", "verify", "compare"];
+    pub const NAMES: &[&str] = &["upscale", "probe", "models", "devices", "bench", "verify", "compare"];
 }
 
 #[derive(Debug, Args)]
@@ -51,40 +52,8 @@ pub struct UpscaleArgs {
     /// `-` is YUV4MPEG2 on standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
-    /// ONNX model file, or the name of a built-in model (see `rave models`)
-    #[arg(short, long, value_name = "MODEL", help_heading = "Model")]
-    pub model: Option<PathBuf>,
-    /// Factor of the built-in model
-    #[arg(long, value_name = "N", default_value = "2", value_parser = parse_scale, conflicts_with = "model", help_heading = "Model")]
-    pub scale: u32,
-    /// Where frames are converted and enlarged: auto, cpu, or cuda:N (or only N)
-    #[arg(short, long, value_name = "DEVICE", default_value = "auto", value_parser = parse_device, help_heading = "Device")]
-    pub device: DeviceChoice,
-    /// What runs the model: auto, tensorrt, cuda or cpu
-    #[arg(long, value_name = "NAME", default_value = "auto", value_parser = parse_provider, help_heading = "Device")]
-    pub provider: ProviderArg,
-    /// What the model computes in: fp16 or fp32 [default: the model's own]
-    #[arg(short, long, value_name = "PRECISION", value_parser = parse_precision, help_heading = "Device")]
-    pub precision: Option<Precision>,
-    /// GPU memory that the job may take, in MiB [default: all there is]
-    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=16_777_216), help_heading = "Device")]
-    pub vram_limit: Option<u64>,
-    /// What to do when the model gives NaN or infinity: run the frame again in fp32, keep it, or fail (error)
-    #[arg(long, value_name = "WHAT", default_value = "fp32", value_parser = parse_on_nan, help_heading = "Device")]
-    pub on_nan: OnNan,
-    /// What decodes: auto, nvdec or software
-    #[arg(long, value_name = "NAME", default_value = "auto", value_parser = parse_decoder, help_heading = "Device")]
-    pub decoder: DecoderChoice,
-    /// Sessions of NVDEC among which the stream is dealt [default: as many as help]
-    #[arg(long, value_name = "N", value_parser = parse_sessions, help_heading = "Device")]
-    pub decode_sessions: Option<NonZeroUsize>,
-
-    /// Threads for the model on the CPU [default: all cores]
-    #[arg(long, value_name = "N", value_parser = parse_threads, help_heading = "Model")]
-    pub threads: Option<NonZeroUsize>,
-    /// Run the model on square tiles of this size: `auto`, `off`, or pixels
-    #[arg(long, value_name = "SIZE", default_value = "auto", value_parser = parse_tile, help_heading = "Model")]
-    pub tile: TileArg,
+    #[command(flatten)]
+    pub inference: InferenceArgs,
 
     /// Video codec: h264, hevc, av1, ffv1 or vp9 [default: the container's usual one]
     #[arg(long, value_name = "CODEC", help_heading = "Encoding")]
@@ -160,9 +129,6 @@ pub struct UpscaleArgs {
     /// Queue length behind the model, in frames
     #[arg(long, value_name = "N", default_value = "4", value_parser = parse_queue, help_heading = "Behaviour")]
     pub upscale_cap: usize,
-    /// ONNX Runtime's shared library, or the folder that holds it
-    #[arg(long, value_name = "PATH", help_heading = "Behaviour")]
-    pub ort_lib: Option<PathBuf>,
     /// Fail when nothing has moved for this many seconds; 0 waits for ever
     #[arg(long, value_name = "SECONDS", default_value = "1800", help_heading = "Behaviour")]
     pub stall_limit: u32,
@@ -221,6 +187,27 @@ pub struct ModelsArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Video to measure with [default: an H.264 clip that is made for it]
+    #[arg(short, long, value_name = "FILE")]
+    pub input: Option<PathBuf>,
+    /// Size of the clip that is made
+    #[arg(long, value_name = "WxH", default_value = "1920x1080", value_parser = parse_size)]
+    pub size: (u32, u32),
+    /// Frames of the clip that is made
+    #[arg(long, value_name = "N", default_value = "300", value_parser = clap::value_parser!(u64).range(2..=1_000_000))]
+    pub frames: u64,
+    /// How often each part is measured, at least 3
+    #[arg(long, value_name = "N", default_value = "3", value_parser = parse_rounds)]
+    pub rounds: usize,
+    #[command(flatten)]
+    pub inference: InferenceArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct DevicesArgs {
     /// Print one JSON object
     #[arg(long)]
@@ -230,108 +217,23 @@ pub struct DevicesArgs {
     pub ort_lib: Option<PathBuf>,
 }
 
-/// What `--provider` says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProviderArg {
-    Auto,
-    Only(Provider),
+fn parse_size(text: &str) -> Result<(u32, u32), String> {
+    let side = |text: &str| text.parse().ok().filter(|side| (16..=16_384).contains(side));
+    let sides = text.split_once('x').and_then(|(width, height)| Some((side(width)?, side(height)?)));
+    sides.ok_or_else(|| "expected width and height from 16 to 16384, such as 1920x1080".into())
 }
 
-/// What `--tile` says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TileArg {
-    Auto,
-    Off,
-    Size(u32),
-}
-
-/// `cuda:1`, or `1` alone.
-fn parse_device(text: &str) -> Result<DeviceChoice, String> {
-    let ordinal = |number: &str| match number.parse() {
-        Ok(ordinal @ 0..=255) => Ok(DeviceChoice::Cuda(ordinal)),
-        _ => {
-            Err("expected auto, cpu, cuda:N, or N, the number of a GPU that `rave devices` lists".to_owned())
-        }
-    };
-    match text {
-        "auto" => Ok(DeviceChoice::Auto),
-        "cpu" => Ok(DeviceChoice::Cpu),
-        "cuda" => Ok(DeviceChoice::Cuda(0)),
-        _ => ordinal(text.strip_prefix("cuda:").unwrap_or(text)),
-    }
-}
-
-fn parse_provider(text: &str) -> Result<ProviderArg, String> {
-    match text {
-        "auto" => Ok(ProviderArg::Auto),
-        "tensorrt" => Ok(ProviderArg::Only(Provider::TensorRt)),
-        "cuda" => Ok(ProviderArg::Only(Provider::Cuda)),
-        "cpu" => Ok(ProviderArg::Only(Provider::Cpu)),
-        _ => Err("expected auto, tensorrt, cuda or cpu".into()),
-    }
-}
-
-fn parse_precision(text: &str) -> Result<Precision, String> {
-    match text {
-        "fp16" => Ok(Precision::Fp16),
-        "fp32" => Ok(Precision::Fp32),
-        _ => Err("expected fp16 or fp32".into()),
-    }
-}
-
-fn parse_on_nan(text: &str) -> Result<OnNan, String> {
-    match text {
-        "error" => Ok(OnNan::Error),
-        "fp32" => Ok(OnNan::Fp32),
-        "keep" => Ok(OnNan::Keep),
-        _ => Err("expected error, fp32 or keep".into()),
-    }
-}
-
-fn parse_decoder(text: &str) -> Result<DecoderChoice, String> {
-    match text {
-        "auto" => Ok(DecoderChoice::Auto),
-        "nvdec" => Ok(DecoderChoice::Nvdec),
-        "software" => Ok(DecoderChoice::Software),
-        _ => Err("expected auto, nvdec or software".into()),
-    }
-}
-
-fn parse_sessions(text: &str) -> Result<NonZeroUsize, String> {
+fn parse_rounds(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(sessions @ 1..=64) => NonZeroUsize::new(sessions).ok_or_else(String::new),
-        _ => Err("expected a number of sessions from 1 to 64".into()),
+        Ok(rounds @ 3..=1000) => Ok(rounds),
+        _ => Err("expected a number of rounds from 3 to 1000".into()),
     }
-}
-
-fn parse_tile(text: &str) -> Result<TileArg, String> {
-    match text {
-        "auto" => Ok(TileArg::Auto),
-        "off" => Ok(TileArg::Off),
-        _ => match text.parse() {
-            Ok(size @ 16..=65536) => Ok(TileArg::Size(size)),
-            _ => Err("expected auto, off, or a number of pixels from 16 to 65536".into()),
-        },
-    }
-}
-
-/// A factor of which there is a built-in model.
-fn parse_scale(text: &str) -> Result<u32, String> {
-    let known = text.parse().ok().filter(|&scale| BuiltIn::default_for(scale).is_some());
-    known.ok_or_else(|| "no built-in model has this factor; `rave models` lists them".into())
 }
 
 fn parse_crf(text: &str) -> Result<f32, String> {
     match text.parse() {
         Ok(crf) if (0.0..=63.0).contains(&crf) => Ok(crf),
         _ => Err("expected a number from 0 to 63".into()),
-    }
-}
-
-fn parse_threads(text: &str) -> Result<NonZeroUsize, String> {
-    match text.parse() {
-        Ok(threads @ 1..=1024) => NonZeroUsize::new(threads).ok_or_else(String::new),
-        _ => Err("expected a number of threads from 1 to 1024".into()),
     }
 }
 
@@ -364,19 +266,6 @@ mod tests {
         let names: Vec<_> =
             Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
         assert_eq!(names, Command::NAMES);
-    }
-
-    #[test]
-    fn devices_have_a_long_and_a_short_name() {
-        for (text, device) in [
-            ("auto", DeviceChoice::Auto),
-            ("cpu", DeviceChoice::Cpu),
-            ("cuda", DeviceChoice::Cuda(0)),
-            ("cuda:3", DeviceChoice::Cuda(3)),
-            ("0", DeviceChoice::Cuda(0)),
-        ] {
-            assert_eq!(parse_device(text), Ok(device), "{text}");
-        }
     }
 
     #[test]

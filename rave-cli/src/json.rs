@@ -106,7 +106,7 @@ fn inference(report: &UpscaleReport) -> Value {
     })
 }
 
-fn choice(choice: &Choice) -> Value {
+pub fn choice(choice: &Choice) -> Value {
     let refused = choice.refused.iter().map(|refused| {
         json!({
             "what": refused.what,
@@ -149,6 +149,7 @@ fn stage_report(stage: &StageReport) -> Value {
         "waiting_for_output_seconds": stage.waiting_for_output.as_secs_f64(),
         "queue_capacity": stage.queue.capacity,
         "mean_queue_depth": stage.queue.mean_depth,
+        "first_item_seconds": stage.first_item.map(|time| time.as_secs_f64()),
     })
 }
 

@@ -9,9 +9,11 @@ macro_rules! say {
 }
 
 mod args;
+mod bench;
 mod compare;
 mod devices;
 mod exit;
+mod inference;
 mod json;
 mod logging;
 mod models;
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Command::Probe(args) => (probe::run(args), args.json),
         Command::Models(args) => (models::run(args), args.json),
         Command::Devices(args) => (devices::run(args), args.json),
+        Command::Bench(args) => (bench::run(args), args.json),
         Command::Compare(args) => (compare::run(args), args.json),
         Command::Verify(args) => (verify::run(args), args.json),
     };

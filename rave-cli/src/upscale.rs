@@ -8,12 +8,12 @@ use rave_ffmpeg::{
     Selection, StreamOutcome, StreamPlan, VideoCodec,
 };
 use rave_pipeline::{
-    Destination, Error, Existing, FrameTarget, InferenceOptions, Queues, Target, UpscaleJob, UpscaleOptions,
-    UpscalePlan, UpscaleReport, Written,
+    Destination, Error, Existing, FrameTarget, Queues, Target, UpscaleJob, UpscaleOptions, UpscalePlan,
+    UpscaleReport, Written,
 };
-use rave_tensorrt::{BuiltIn, ModelSource, Runtime, Tile};
+use rave_tensorrt::Runtime;
 
-use crate::args::{ProviderArg, TileArg, UpscaleArgs};
+use crate::args::UpscaleArgs;
 use crate::progress::{Display, clock};
 use crate::usage::Usage;
 use crate::{json, logging, report, signals, table};
@@ -21,7 +21,7 @@ use crate::{json, logging, report, signals, table};
 pub fn run(args: &UpscaleArgs) -> Result<u8, BoxError> {
     logging::start(args.reporting.quiet, args.reporting.verbose);
     let (options, target) = (options(args)?, target(args)?);
-    let runtime = runtime(args.ort_lib.as_deref())?;
+    let runtime = runtime(args.inference.ort_lib.as_deref())?;
     let job = UpscaleJob::open(&runtime, &input(&args.input), &target, &options)?;
     let stop = signals::watch(&job.control()).map_err(Error::Thread)?;
     if !args.reporting.quiet {
@@ -65,14 +65,7 @@ fn target(args: &UpscaleArgs) -> Result<Target, BoxError> {
 }
 
 fn options(args: &UpscaleArgs) -> Result<UpscaleOptions, BoxError> {
-    Ok(UpscaleOptions {
-        model: args.model.as_deref().map(model),
-        scale: args.scale,
-        inference: inference(args),
-        decoder: args.decoder,
-        decode_sessions: args.decode_sessions,
-        threads: args.threads,
-        tile: tile(args.tile),
+    let mut options = UpscaleOptions {
         demuxer: DemuxerOptions { stream: args.stream, frame_rate: frame_rate(args)?, ..Default::default() },
         corruption: if args.strict { Corruption::Strict } else { Corruption::Conceal },
         codec: args.codec,
@@ -89,20 +82,10 @@ fn options(args: &UpscaleArgs) -> Result<UpscaleOptions, BoxError> {
             ..Default::default()
         },
         stall_limit: (args.stall_limit > 0).then(|| Duration::from_secs(u64::from(args.stall_limit))),
-    })
-}
-
-fn inference(args: &UpscaleArgs) -> InferenceOptions {
-    InferenceOptions {
-        device: args.device,
-        provider: match args.provider {
-            ProviderArg::Auto => None,
-            ProviderArg::Only(provider) => Some(provider),
-        },
-        precision: args.precision.unwrap_or_default(),
-        vram_limit_mib: args.vram_limit,
-        on_nan: args.on_nan,
-    }
+        ..UpscaleOptions::default()
+    };
+    args.inference.put_into(&mut options);
+    Ok(options)
 }
 
 fn copy(args: &UpscaleArgs) -> CopyOptions {
@@ -116,22 +99,6 @@ fn copy(args: &UpscaleArgs) -> CopyOptions {
         attachments: unless(args.no_attachments),
         chapters: unless(args.no_chapters),
         metadata: unless(args.no_metadata),
-    }
-}
-
-/// A built-in model's name, unless there is a file of that name.
-fn model(path: &Path) -> ModelSource {
-    match path.to_str().and_then(BuiltIn::find) {
-        Some(built_in) if !path.exists() => ModelSource::BuiltIn(built_in),
-        _ => ModelSource::File(path.to_path_buf()),
-    }
-}
-
-fn tile(tile: TileArg) -> Tile {
-    match tile {
-        TileArg::Auto => Tile::Auto,
-        TileArg::Off => Tile::Off,
-        TileArg::Size(pixels) => Tile::Size(pixels),
     }
 }
 

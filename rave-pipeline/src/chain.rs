@@ -215,7 +215,7 @@ impl Watch {
 }
 
 fn read(meters: &[Arc<Meter>], start: Instant) -> Report {
-    Report { elapsed: start.elapsed(), stages: meters.iter().map(|meter| meter.read()).collect() }
+    Report { elapsed: start.elapsed(), stages: meters.iter().map(|meter| meter.read(start)).collect() }
 }
 
 /// Waits until `count` workers have ended, which those that wait on a queue do at once after the alarm.

@@ -52,9 +52,10 @@ pub use error::Error;
 pub use meter::{QueueReport, Report, StageReport};
 #[cfg(feature = "upscale")]
 pub use upscale::{
-    CheckReport, Choice, DecoderChoice, Destination, DeviceChoice, Existing, FrameSummary, FrameTarget,
-    GpuReport, InferenceOptions, Mismatch, Part, Progress, Queues, Refused, SampleFile, Target, UpscaleJob,
-    UpscaleOptions, UpscalePlan, UpscaleReport, Written,
+    BenchOptions, BenchReport, CheckReport, Choice, DecoderChoice, Destination, DeviceChoice, Existing,
+    FrameSummary, FrameTarget, GpuReport, InferenceOptions, Mismatch, Part, Progress, Queues, Refused,
+    SampleFile, Target, UpscaleJob, UpscaleOptions, UpscalePlan, UpscaleReport, Way, WayReport, Written,
+    bench,
 };
 #[cfg(feature = "upscale")]
 pub use verify::{

@@ -13,6 +13,11 @@ pub(crate) struct Meter {
     /// Whether the stage's own code runs, the wait for its output left out.
     is_working: AtomicBool,
     queue: QueueMeter,
+    /// What the times of items are counted from.
+    epoch: Instant,
+    first_item_nanos: AtomicU64,
+    settled_item_nanos: AtomicU64,
+    last_item_nanos: AtomicU64,
 }
 
 /// What the worker finds in the queue before it, each time that it looks.
@@ -34,7 +39,22 @@ impl Meter {
             waiting_for_output_nanos: AtomicU64::new(0),
             is_working: AtomicBool::new(false),
             queue: QueueMeter::default(),
+            epoch: Instant::now(),
+            first_item_nanos: AtomicU64::new(NEVER),
+            settled_item_nanos: AtomicU64::new(NEVER),
+            last_item_nanos: AtomicU64::new(NEVER),
         }
+    }
+
+    /// Counts an item that left the worker.
+    pub(crate) fn count_out(&self) {
+        let now = nanos(self.epoch);
+        match self.items_out.fetch_add(1, Ordering::Relaxed) + 1 {
+            1 => self.first_item_nanos.store(now, Ordering::Relaxed),
+            SETTLED => self.settled_item_nanos.store(now, Ordering::Relaxed),
+            _ => {}
+        }
+        self.last_item_nanos.store(now, Ordering::Relaxed);
     }
 
     /// Runs `work` and counts its time as busy, less what it waited for its output.
@@ -77,7 +97,13 @@ impl Meter {
         self.items_in.load(Ordering::Relaxed).wrapping_add(self.items_out.load(Ordering::Relaxed))
     }
 
-    pub(crate) fn read(&self) -> StageReport {
+    /// What it did in a chain that was started at `start`.
+    pub(crate) fn read(&self, start: Instant) -> StageReport {
+        let before = start.saturating_duration_since(self.epoch);
+        let moment = |nanos: &AtomicU64| match nanos.load(Ordering::Relaxed) {
+            NEVER => None,
+            nanos => Some(Duration::from_nanos(nanos).saturating_sub(before)),
+        };
         let time = |nanos: &AtomicU64| Duration::from_nanos(nanos.load(Ordering::Relaxed));
         StageReport {
             name: self.name.clone(),
@@ -87,9 +113,18 @@ impl Meter {
             waiting_for_input: time(&self.waiting_for_input_nanos),
             waiting_for_output: time(&self.waiting_for_output_nanos),
             queue: self.queue.read(),
+            first_item: moment(&self.first_item_nanos),
+            settled_item: moment(&self.settled_item_nanos),
+            last_item: moment(&self.last_item_nanos),
         }
     }
 }
+
+/// The item after which a stage is taken to have what it needs: buffers, caches, a clock that has risen.
+const SETTLED: u64 = 32;
+
+/// No item has left yet.
+const NEVER: u64 = u64::MAX;
 
 impl QueueMeter {
     fn read(&self) -> QueueReport {
@@ -136,6 +171,25 @@ pub struct StageReport {
     pub waiting_for_output: Duration,
     /// The queue before it.
     pub queue: QueueReport,
+    /// When its first item was done, since the start.
+    pub first_item: Option<Duration>,
+    /// When its 32nd item was done, after which it is taken to have warmed up.
+    pub settled_item: Option<Duration>,
+    /// When its last item so far was done.
+    pub last_item: Option<Duration>,
+}
+
+impl StageReport {
+    /// Items a second up to the last: from the 32nd on if at least as many came after it, otherwise from the first on.
+    /// `None` of less than two.
+    pub fn rate(&self) -> Option<f64> {
+        let (count, start) = match self.settled_item {
+            Some(settled) if self.items_out >= 2 * SETTLED => (self.items_out - SETTLED, settled),
+            _ => (self.items_out.checked_sub(1)?, self.first_item?),
+        };
+        let seconds = self.last_item?.checked_sub(start)?.as_secs_f64();
+        (seconds > 0.0).then(|| count as f64 / seconds)
+    }
 }
 
 /// A chain's state at one moment, or at its end.

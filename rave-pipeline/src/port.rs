@@ -92,7 +92,7 @@ impl<T> Output<T> {
     /// Queues an item; once the output is closed, drops it.
     pub(crate) fn send(&mut self, item: T) {
         if self.is_open && self.put(Message::Item(item)) {
-            self.meter.items_out.fetch_add(1, Ordering::Relaxed);
+            self.meter.count_out();
         }
     }
 

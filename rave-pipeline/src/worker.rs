@@ -124,7 +124,7 @@ pub(crate) fn run_sink<K: Sink>(
     loop {
         match input.receive() {
             Received::Item(item) => match meter.busy(|| sink.write(item)) {
-                Ok(()) => meter.items_out.fetch_add(1, Ordering::Relaxed),
+                Ok(()) => meter.count_out(),
                 Err(error) => return Ending::Failed(error),
             },
             Received::End => break,

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // Outside `#[test]` functions the lint does not see that this is a test.
 
+mod devices;
 mod failures;
 mod streams;
 mod support;

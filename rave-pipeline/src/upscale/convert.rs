@@ -63,6 +63,10 @@ impl Conversions {
     pub(super) const fn output_info(&self) -> &VideoInfo {
         &self.output
     }
+
+    pub(super) fn convert(&mut self, frame: HostFrame) -> Result<HostFrame, rave_core::Error> {
+        self.steps.iter_mut().try_fold(frame, |frame, step| step.convert(&frame))
+    }
 }
 
 impl Stage for Conversions {
@@ -70,11 +74,7 @@ impl Stage for Conversions {
     type Output = HostFrame;
 
     fn process(&mut self, frame: HostFrame, emit: &mut dyn FnMut(HostFrame)) -> Result<(), BoxError> {
-        let mut frame = frame;
-        for step in &mut self.steps {
-            frame = step.convert(&frame)?;
-        }
-        emit(frame);
+        emit(self.convert(frame)?);
         Ok(())
     }
 
@@ -115,11 +115,7 @@ impl Stage for CudaConversions {
     type Output = CudaFrame;
 
     fn process(&mut self, frame: CudaFrame, emit: &mut dyn FnMut(CudaFrame)) -> Result<(), BoxError> {
-        let mut frame = frame;
-        for step in &mut self.steps {
-            frame = step.convert(&frame)?;
-        }
-        emit(frame);
+        emit(self.steps.iter_mut().try_fold(frame, |frame, step| step.convert(&frame))?);
         Ok(())
     }
 

@@ -1,3 +1,4 @@
+mod bench;
 mod check;
 mod choice;
 mod convert;
@@ -16,8 +17,10 @@ mod report;
 mod samples;
 mod sinks;
 mod stages;
+mod synthetic;
 mod target;
 
+pub use bench::{BenchOptions, BenchReport, Way, WayReport, bench};
 pub use check::{CheckReport, Mismatch};
 pub use choice::{Choice, Part, Refused};
 pub use job::UpscaleJob;

@@ -78,6 +78,9 @@ mod tests {
             waiting_for_input: Duration::ZERO,
             waiting_for_output: Duration::ZERO,
             queue: crate::QueueReport::default(),
+            first_item: None,
+            settled_item: None,
+            last_item: None,
         };
         Report { elapsed: Duration::from_secs(seconds), stages: vec![sink] }
     }

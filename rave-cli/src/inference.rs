@@ -1,0 +1,198 @@
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use rave_pipeline::{DecoderChoice, DeviceChoice, InferenceOptions, UpscaleOptions};
+use rave_tensorrt::{BuiltIn, ModelSource, OnNan, Precision, Provider, Tile};
+
+/// Which network runs where.
+#[derive(Debug, Args)]
+pub struct InferenceArgs {
+    /// ONNX model file, or the name of a built-in model (see `rave models`)
+    #[arg(short, long, value_name = "MODEL", help_heading = "Model")]
+    pub model: Option<PathBuf>,
+    /// Factor of the built-in model
+    #[arg(long, value_name = "N", default_value = "2", value_parser = parse_scale, conflicts_with = "model", help_heading = "Model")]
+    pub scale: u32,
+    /// Where frames are converted and enlarged: auto, cpu, or cuda:N (or only N)
+    #[arg(short, long, value_name = "DEVICE", default_value = "auto", value_parser = parse_device, help_heading = "Device")]
+    pub device: DeviceChoice,
+    /// What runs the model: auto, tensorrt, cuda or cpu
+    #[arg(long, value_name = "NAME", default_value = "auto", value_parser = parse_provider, help_heading = "Device")]
+    pub provider: ProviderArg,
+    /// What the model computes in: fp16 or fp32 [default: the model's own]
+    #[arg(short, long, value_name = "PRECISION", value_parser = parse_precision, help_heading = "Device")]
+    pub precision: Option<Precision>,
+    /// GPU memory that the job may take, in MiB [default: all there is]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=16_777_216), help_heading = "Device")]
+    pub vram_limit: Option<u64>,
+    /// What to do when the model gives NaN or infinity: run the frame again in fp32, keep it, or fail (error)
+    #[arg(long, value_name = "WHAT", default_value = "fp32", value_parser = parse_on_nan, help_heading = "Device")]
+    pub on_nan: OnNan,
+    /// What decodes: auto, nvdec or software
+    #[arg(long, value_name = "NAME", default_value = "auto", value_parser = parse_decoder, help_heading = "Device")]
+    pub decoder: DecoderChoice,
+    /// Sessions of NVDEC among which the stream is dealt [default: as many as help]
+    #[arg(long, value_name = "N", value_parser = parse_sessions, help_heading = "Device")]
+    pub decode_sessions: Option<NonZeroUsize>,
+
+    /// Threads for the model on the CPU [default: all cores]
+    #[arg(long, value_name = "N", value_parser = parse_threads, help_heading = "Model")]
+    pub threads: Option<NonZeroUsize>,
+    /// Run the model on square tiles of this size: `auto`, `off`, or pixels
+    #[arg(long, value_name = "SIZE", default_value = "auto", value_parser = parse_tile, help_heading = "Model")]
+    pub tile: TileArg,
+    /// ONNX Runtime's shared library, or the folder that holds it
+    #[arg(long, value_name = "PATH", help_heading = "Behaviour")]
+    pub ort_lib: Option<PathBuf>,
+}
+
+/// What `--provider` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProviderArg {
+    Auto,
+    Only(Provider),
+}
+
+/// What `--tile` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TileArg {
+    Auto,
+    Off,
+    Size(u32),
+}
+
+impl InferenceArgs {
+    /// Sets what they say.
+    pub fn put_into(&self, options: &mut UpscaleOptions) {
+        options.model = self.model.as_deref().map(model);
+        options.scale = self.scale;
+        options.inference = InferenceOptions {
+            device: self.device,
+            provider: match self.provider {
+                ProviderArg::Auto => None,
+                ProviderArg::Only(provider) => Some(provider),
+            },
+            precision: self.precision.unwrap_or_default(),
+            vram_limit_mib: self.vram_limit,
+            on_nan: self.on_nan,
+        };
+        options.decoder = self.decoder;
+        options.decode_sessions = self.decode_sessions;
+        options.threads = self.threads;
+        options.tile = match self.tile {
+            TileArg::Auto => Tile::Auto,
+            TileArg::Off => Tile::Off,
+            TileArg::Size(pixels) => Tile::Size(pixels),
+        };
+    }
+}
+
+/// A built-in model's name, unless there is a file of that name.
+fn model(path: &Path) -> ModelSource {
+    match path.to_str().and_then(BuiltIn::find) {
+        Some(built_in) if !path.exists() => ModelSource::BuiltIn(built_in),
+        _ => ModelSource::File(path.to_path_buf()),
+    }
+}
+
+/// `cuda:1`, or `1` alone.
+fn parse_device(text: &str) -> Result<DeviceChoice, String> {
+    let ordinal = |number: &str| match number.parse() {
+        Ok(ordinal @ 0..=255) => Ok(DeviceChoice::Cuda(ordinal)),
+        _ => {
+            Err("expected auto, cpu, cuda:N, or N, the number of a GPU that `rave devices` lists".to_owned())
+        }
+    };
+    match text {
+        "auto" => Ok(DeviceChoice::Auto),
+        "cpu" => Ok(DeviceChoice::Cpu),
+        "cuda" => Ok(DeviceChoice::Cuda(0)),
+        _ => ordinal(text.strip_prefix("cuda:").unwrap_or(text)),
+    }
+}
+
+fn parse_provider(text: &str) -> Result<ProviderArg, String> {
+    match text {
+        "auto" => Ok(ProviderArg::Auto),
+        "tensorrt" => Ok(ProviderArg::Only(Provider::TensorRt)),
+        "cuda" => Ok(ProviderArg::Only(Provider::Cuda)),
+        "cpu" => Ok(ProviderArg::Only(Provider::Cpu)),
+        _ => Err("expected auto, tensorrt, cuda or cpu".into()),
+    }
+}
+
+fn parse_precision(text: &str) -> Result<Precision, String> {
+    match text {
+        "fp16" => Ok(Precision::Fp16),
+        "fp32" => Ok(Precision::Fp32),
+        _ => Err("expected fp16 or fp32".into()),
+    }
+}
+
+fn parse_on_nan(text: &str) -> Result<OnNan, String> {
+    match text {
+        "error" => Ok(OnNan::Error),
+        "fp32" => Ok(OnNan::Fp32),
+        "keep" => Ok(OnNan::Keep),
+        _ => Err("expected error, fp32 or keep".into()),
+    }
+}
+
+fn parse_decoder(text: &str) -> Result<DecoderChoice, String> {
+    match text {
+        "auto" => Ok(DecoderChoice::Auto),
+        "nvdec" => Ok(DecoderChoice::Nvdec),
+        "software" => Ok(DecoderChoice::Software),
+        _ => Err("expected auto, nvdec or software".into()),
+    }
+}
+
+fn parse_sessions(text: &str) -> Result<NonZeroUsize, String> {
+    match text.parse() {
+        Ok(sessions @ 1..=64) => NonZeroUsize::new(sessions).ok_or_else(String::new),
+        _ => Err("expected a number of sessions from 1 to 64".into()),
+    }
+}
+
+fn parse_tile(text: &str) -> Result<TileArg, String> {
+    match text {
+        "auto" => Ok(TileArg::Auto),
+        "off" => Ok(TileArg::Off),
+        _ => match text.parse() {
+            Ok(size @ 16..=65536) => Ok(TileArg::Size(size)),
+            _ => Err("expected auto, off, or a number of pixels from 16 to 65536".into()),
+        },
+    }
+}
+
+/// A factor of which there is a built-in model.
+fn parse_scale(text: &str) -> Result<u32, String> {
+    let known = text.parse().ok().filter(|&scale| BuiltIn::default_for(scale).is_some());
+    known.ok_or_else(|| "no built-in model has this factor; `rave models` lists them".into())
+}
+
+fn parse_threads(text: &str) -> Result<NonZeroUsize, String> {
+    match text.parse() {
+        Ok(threads @ 1..=1024) => NonZeroUsize::new(threads).ok_or_else(String::new),
+        _ => Err("expected a number of threads from 1 to 1024".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_have_a_long_and_a_short_name() {
+        for (text, device) in [
+            ("auto", DeviceChoice::Auto),
+            ("cpu", DeviceChoice::Cpu),
+            ("cuda", DeviceChoice::Cuda(0)),
+            ("cuda:3", DeviceChoice::Cuda(3)),
+            ("0", DeviceChoice::Cuda(0)),
+        ] {
+            assert_eq!(parse_device(text), Ok(device), "{text}");
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Which device, provider and decoder, and outputs that are no containers.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::{Folder, rave, upscale};
+
+const CLIP: &str = "-f lavfi -i testsrc2=s=64x48:r=25:d=0.4 -pix_fmt yuv420p -c:v libx264 -preset ultrafast";
+
+/// Whether this machine has a GPU: then choices end otherwise than is tested here.
+fn has_gpu() -> bool {
+    let has = rave(["devices", "--json"]).json()["no_device"].is_null();
+    if has {
+        println!("skipped: there is a GPU");
+    }
+    has
+}
+
+#[test]
+fn without_a_gpu_the_list_says_why_and_that_is_no_failure() {
+    if has_gpu() {
+        return;
+    }
+    let json = rave(["devices", "--json"]).succeeded().json();
+    matches_schema(&json, "devices");
+    assert_eq!(json["devices"], Value::Array(vec![]));
+    let code = json["no_device"]["code"].as_u64().unwrap();
+    assert!((101..=107).contains(&code), "{json}");
+    assert!(json["onnx_runtime"]["version"].is_string(), "{json}");
+    let text = rave(["devices"]).succeeded().stdout.clone();
+    assert!(text.starts_with("no GPU can be used: "), "{text}");
+}
+
+#[test]
+fn what_is_asked_for_by_name_and_cannot_be_had_is_an_error() {
+    if has_gpu() {
+        return;
+    }
+    let folder = Folder::new();
+    let (input, output) = (folder.clip("in.mkv", CLIP), folder.file("out.mkv"));
+    for flags in [&["-d", "0"][..], &["--device", "cuda:1"], &["--provider", "cuda"], &["--decoder", "nvdec"]]
+    {
+        let answer = upscale(&input, &output, flags);
+        assert_eq!(answer.status, 5, "{flags:?}: {}", answer.stderr);
+        let error = &answer.json()["error"];
+        assert!((101..=107).contains(&error["code"].as_u64().unwrap()), "{error}");
+        assert!(!error["message"].as_str().unwrap().is_empty());
+    }
+    assert_eq!(folder.names(), ["in.mkv"]);
+}
+
+#[test]
+fn choices_that_contradict_each_other_are_usage_errors() {
+    let folder = Folder::new();
+    let input = folder.clip("in.mkv", CLIP);
+    for flags in [
+        &["-d", "cpu", "--provider", "cuda"][..],
+        &["-d", "cpu", "--provider", "tensorrt"],
+        &["-d", "cpu", "--decoder", "nvdec"],
+        &["--decoder", "software", "--decode-sessions", "2"],
+    ] {
+        let answer = upscale(&input, &folder.file("out.mkv"), flags);
+        assert_eq!((answer.error_name(), answer.status), ("option-invalid", 2), "{flags:?}");
+    }
+    let both = upscale(&input, Path::new("-"), &[]);
+    assert_eq!((both.error_name(), both.status), ("option-invalid", 2), "{}", both.stderr);
+    assert_eq!(folder.names(), ["in.mkv"]);
+}
+
+#[test]
+fn without_a_gpu_auto_takes_the_cpu_and_says_why() {
+    if has_gpu() {
+        return;
+    }
+    let folder = Folder::new();
+    let (input, file) = (folder.clip("in.mkv", CLIP), folder.file("report.json"));
+    let answer = upscale(&input, &folder.file("out.mkv"), &["--report", file.to_str().unwrap()]);
+    let json = answer.succeeded().json();
+    matches_schema(&json, "result");
+    let device = &json["choices"].as_array().unwrap()[0];
+    assert_eq!((&device["part"], &device["taken"]), (&"device".into(), &"cpu".into()));
+    assert!((101..=107).contains(&device["refused"][0]["code"].as_u64().unwrap()), "{device}");
+    assert!(answer.stderr.contains("device cpu (not cuda:0: "), "{}", answer.stderr);
+    assert!(json["gpu"].is_null());
+    let saved: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+    assert_eq!(saved, json);
+}
+
+#[test]
+fn an_explicit_cpu_needs_no_reason() {
+    let folder = Folder::new();
+    let input = folder.clip("in.mkv", CLIP);
+    let json = upscale(&input, Path::new("null:"), &["-d", "cpu"]).succeeded().json();
+    for choice in json["choices"].as_array().unwrap() {
+        assert_eq!(choice["refused"], Value::Array(vec![]), "{choice}");
+    }
+}
+
+#[test]
+fn frames_without_a_container_are_counted_and_digested() {
+    let folder = Folder::new();
+    let input = folder.clip("in.mkv", CLIP);
+    let null = upscale(&input, Path::new("null:"), &[]).succeeded().json();
+    assert_eq!(
+        (&null["frames"], &null["output"], &null["digest"]),
+        (&10.into(), &"null:".into(), &Value::Null)
+    );
+    let digest = |flags: &[&str]| {
+        let json = upscale(&input, Path::new("hash:"), flags).succeeded().json();
+        matches_schema(&json, "result");
+        assert_eq!(json["frame_digests"].as_array().unwrap().len(), 10);
+        json["digest"].as_str().unwrap().to_owned()
+    };
+    let first = digest(&[]);
+    for caps in ["1", "8"] {
+        let flags = ["--decode-cap", caps, "--preprocess-cap", caps, "--upscale-cap", caps];
+        assert_eq!(digest(&flags), first, "queues of {caps}");
+    }
+    let bits = upscale(&input, Path::new("hash:"), &["-p", "fp16"]).succeeded().json();
+    assert_ne!(bits["digest"].as_str().unwrap(), first, "half precision gives other frames");
+    assert_eq!(folder.names(), ["in.mkv"]);
+}
+
+#[test]
+fn samples_are_those_that_ffmpeg_decodes_from_a_lossless_file() {
+    let folder = Folder::new();
+    let input = folder.clip("in.mkv", CLIP);
+    let (lossless, y4m, raw) = (folder.file("a.mkv"), folder.file("a.y4m"), folder.file("a.yuv"));
+    // The preset of `upscale` is none of FFV1's.
+    let answer = rave(
+        ["-m", "resize-cubic-x2", "--codec", "ffv1", "-q", "-i"]
+            .map(std::ffi::OsStr::new)
+            .into_iter()
+            .chain([input.as_os_str(), "-o".as_ref(), lossless.as_os_str()]),
+    );
+    answer.succeeded();
+    for output in [&y4m, &raw] {
+        assert_eq!(upscale(&input, output, &[]).succeeded().json()["frames"], 10);
+    }
+    let expected = samples(&lossless);
+    assert_eq!(samples(&y4m), expected);
+    assert_eq!(fs::read(&raw).unwrap(), expected);
+    assert_eq!(folder.names(), ["a.mkv", "a.y4m", "a.yuv", "in.mkv"], "no temporary file is left");
+}
+
+#[test]
+fn samples_can_be_piped() {
+    let folder = Folder::new();
+    let input = folder.clip("in.mkv", CLIP);
+    let output = crate::support::command()
+        .args(["-q", "-m", "resize-cubic-x2", "-o", "-", "-i"])
+        .arg(&input)
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    assert!(
+        output.stdout.starts_with(b"YUV4MPEG2 W128 H96 F25:1 Ip A1:1 C420"),
+        "{:?}",
+        &output.stdout[..60]
+    );
+    assert_eq!(output.stdout.windows(6).filter(|window| window == b"FRAME\n").count(), 10);
+}
+
+/// All samples of a file as ffmpeg decodes them.
+fn samples(path: &Path) -> Vec<u8> {
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg.args(["-v", "error", "-nostdin", "-i"]).arg(path).args(["-f", "rawvideo", "-"]);
+    let output = ffmpeg.output().expect("the ffmpeg program is needed for the tests");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+/// Whether an object has what docs/result.schema.json requires, and nothing that it does not know.
+#[track_caller]
+fn matches_schema(value: &Value, definition: &str) {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/result.schema.json");
+    let schema: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    check(value, &schema["$defs"][definition], &schema["$defs"], definition);
+}
+
+#[track_caller]
+fn check(value: &Value, schema: &Value, definitions: &Value, place: &str) {
+    let schema = match schema["$ref"].as_str() {
+        Some(name) => &definitions[name.rsplit('/').next().unwrap()],
+        None => schema,
+    };
+    if let Some(fields) = value.as_object() {
+        let known: BTreeSet<&str> = schema["properties"]
+            .as_object()
+            .map(|known| known.keys().map(String::as_str).collect())
+            .unwrap_or_default();
+        for required in schema["required"].as_array().into_iter().flatten() {
+            assert!(fields.contains_key(required.as_str().unwrap()), "{place} lacks {required}");
+        }
+        for (name, field) in fields {
+            assert!(known.is_empty() || known.contains(name.as_str()), "{place} has an unknown {name}");
+            check(field, &schema["properties"][name], definitions, &format!("{place}.{name}"));
+        }
+    }
+    for item in value.as_array().into_iter().flatten() {
+        check(item, &schema["items"], definitions, &format!("{place}[]"));
+    }
+}
