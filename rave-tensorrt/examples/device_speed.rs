@@ -103,7 +103,7 @@ fn measure(
     println!(
         "{{\"model\":\"{}\",\"size\":\"{}x{}\",\"sample\":\"{:?}\",\"options\":\"{:?}\",\"load_ms\":{:.1},\"open_ms\":{:.1},\
          \"model_ms\":{run:.3},\"model_enqueue_ms\":{enqueue:.3},\"stage_ms\":{frame:.3},\"stage_host_ms\":{host:.3},\
-         \"ratio\":{:.4},\"runtime_mib\":{},\"tile\":\"{:?}\",\"not_finite\":{}}}",
+         \"ratio\":{:.4},\"recorded\":{},\"runtime_mib\":{},\"tile\":\"{:?}\",\"not_finite\":{}}}",
         model.info().name,
         arguments.size.0,
         arguments.size.1,
@@ -112,6 +112,7 @@ fn measure(
         milliseconds(load),
         milliseconds(open),
         run / frame,
+        report.is_recorded,
         report.runtime_bytes >> 20,
         report.tile,
         report.not_finite,

@@ -23,6 +23,8 @@ pub struct UpscaleReport {
     pub run_again: u64,
     /// Frames that are not finite in single precision either.
     pub still_not_finite: u64,
+    /// Whether runs are recorded and enqueued as a whole, as is done on a GPU where enqueuing takes long for what it starts.
+    pub is_recorded: bool,
     /// GPU memory that ONNX Runtime was seen to take for the model, in bytes; 0 on the CPU.
     pub runtime_bytes: u64,
 }
@@ -45,6 +47,7 @@ impl ReportHandle {
             not_finite_frames: Vec::new(),
             run_again: 0,
             still_not_finite: 0,
+            is_recorded: false,
             runtime_bytes: 0,
         };
         Self { report: Arc::new(Mutex::new(report)) }

@@ -1,22 +1,28 @@
 use std::time::{Duration, Instant};
 
-use rave_core::{Error as FrameError, Kernel, Layout, PixelFormat, VideoInfo};
+use rave_core::{Digest, Error as FrameError, Kernel, Layout, PixelFormat, VideoInfo};
 use rave_cuda::{
-    CudaFrame, CudaResize, Pool, Stream, TensorAt, TensorAxes as DeviceAxes, TensorShape, TileCopier, Window,
-    device_layout,
+    CudaFrame, CudaResize, DigestTaker, Pool, Stream, TensorAt, TensorAxes as DeviceAxes, TensorShape,
+    TileCopier, Window, device_layout,
 };
 
+use crate::device::replays::Replays;
 use crate::device::session::{DeviceNetwork, DeviceTensor, run_error};
 use crate::error::Error;
 use crate::info::{ModelColor, ModelInfo, TensorAxes};
 use crate::planes::{self, Tile};
 use crate::tiling::Axis;
 
+/// Runs are recorded where enqueuing takes more than this part of them.
+const ENQUEUE_PART: u32 = 5;
+
 /// Runs before a measurement.
 const WARM_UP: u32 = 10;
 
 /// Enqueues pictures on one stream.
 pub(super) struct DeviceLane {
+    // Dropped before the session whose runs they are.
+    replays: Option<Replays>,
     network: DeviceNetwork,
     info: ModelInfo,
     input: (PixelFormat, u32, u32),
@@ -43,6 +49,7 @@ impl DeviceLane {
             _ => None,
         };
         Ok(Self {
+            replays: None,
             network,
             info: info.clone(),
             input: (input.format, input.width, input.height),
@@ -53,6 +60,37 @@ impl DeviceLane {
             pool: pool.clone(),
             stream: stream.clone(),
         })
+    }
+
+    /// Records runs from now on, if they give what they should: what comes out of recorded runs must equal what comes out
+    /// of the others, for two pictures.
+    ///
+    /// # Errors
+    /// Those of a run that is not recorded.
+    pub(super) fn record(&mut self, pictures: [&CudaFrame; 2]) -> Result<(), Error> {
+        let taker = DigestTaker::new(&self.pool)?;
+        let expected = pictures.map(|picture| self.digest(&taker, picture));
+        let [Some(first), Some(second)] = expected.map(Result::ok) else { return Ok(()) };
+        let (width, height) = self.tile();
+        self.replays = Some(Replays::new(&self.pool, self.shape(width, height, 1).size_bytes())?);
+        // Seen, recorded, and launched again with another input.
+        let recorded = [pictures[0], pictures[0], pictures[1]].map(|picture| self.digest(&taker, picture));
+        let is_right = matches!(recorded, [Ok(a), Ok(b), Ok(c)] if (a, b, c) == (first, first, second));
+        let is_recorded = self.replays.as_ref().is_some_and(Replays::has_any);
+        if !is_right || !is_recorded {
+            tracing::debug!(model = self.info.name, "runs are not recorded: they differ, or cannot be");
+            self.replays = None;
+        }
+        Ok(())
+    }
+
+    pub(super) const fn is_recorded(&self) -> bool {
+        self.replays.is_some()
+    }
+
+    fn digest(&mut self, taker: &DigestTaker, picture: &CudaFrame) -> Result<Digest, Error> {
+        let output = self.upscale(picture)?;
+        Ok(taker.start(&self.stream, &output)?.wait()?)
     }
 
     /// Enqueues the enlargement of a frame.
@@ -93,12 +131,16 @@ impl DeviceLane {
         let channels = self.info.color.channels();
         let [source, target] =
             [frame.layout(), output.layout()].map(|layout| tensor_offset(layout, channels));
-        match (source, target) {
-            (Some(source), Some(target)) => {
-                let size = self.tile();
-                let (read, write) =
-                    (frame.buffer().read(&self.stream)?, output.buffer_mut().write(&self.stream)?);
+        let (stream, size) = (self.stream.clone(), self.tile());
+        match (source, target, self.replays.is_some()) {
+            (Some(source), Some(target), false) => {
+                let (read, write) = (frame.buffer().read(&stream)?, output.buffer_mut().write(&stream)?);
                 self.run(size, read.address() + source, write.address() + target)
+            }
+            (_, Some(target), true) => {
+                self.gather(frame, (0, 0))?;
+                let write = output.buffer_mut().write(&stream)?;
+                self.replay(size, write.address() + target)
             }
             _ => {
                 let axes = self.axes.clone();
@@ -109,21 +151,33 @@ impl DeviceLane {
 
     /// Through memory of its own. It goes back to the pool at once; its next user waits for this work.
     fn run_tile(&mut self, frame: &CudaFrame, tile: Tile<'_>, output: &mut CudaFrame) -> Result<(), Error> {
-        let scale = self.info.scale;
-        let (seen, made) =
-            (self.shape(tile.width, tile.height, 1), self.shape(tile.width, tile.height, scale));
-        let mut input = self.pool.take(seen.size_bytes())?;
+        let (scale, size, stream) = (self.info.scale, (tile.width, tile.height), self.stream.clone());
+        let (seen, made) = (self.shape(size.0, size.1, 1), self.shape(size.0, size.1, scale));
+        let place = (tile.x.start as i64, tile.y.start as i64);
         let mut result = self.pool.take(made.size_bytes())?;
-        let at = |span: usize| span as i64;
-        let target = TensorAt { buffer: &mut input, offset_bytes: 0, shape: seen };
-        self.copier.gather(&self.stream, frame, (at(tile.x.start), at(tile.y.start)), target)?;
-        {
-            let (read, write) = (input.read(&self.stream)?, result.write(&self.stream)?);
-            self.run((tile.width, tile.height), read.address(), write.address())?;
+        if self.replays.is_some() {
+            self.gather(frame, place)?;
+            let write = result.write(&stream)?;
+            self.replay(size, write.address())?;
+        } else {
+            let mut input = self.pool.take(seen.size_bytes())?;
+            let target = TensorAt { buffer: &mut input, offset_bytes: 0, shape: seen };
+            self.copier.gather(&stream, frame, place, target)?;
+            let (read, write) = (input.read(&stream)?, result.write(&stream)?);
+            self.run(size, read.address(), write.address())?;
         }
         let source = TensorAt { buffer: &result, offset_bytes: 0, shape: made };
         let (keep, place) = kept(tile, scale);
-        Ok(self.copier.scatter(&self.stream, source, keep, output, place)?)
+        Ok(self.copier.scatter(&stream, source, keep, output, place)?)
+    }
+
+    /// Fills the input of recorded runs.
+    fn gather(&mut self, frame: &CudaFrame, place: (i64, i64)) -> Result<(), Error> {
+        let (width, height) = self.tile();
+        let shape = self.shape(width, height, 1);
+        let Some(replays) = &mut self.replays else { return Ok(()) };
+        let target = TensorAt { buffer: replays.input_mut(), offset_bytes: 0, shape };
+        Ok(self.copier.gather(&self.stream, frame, place, target)?)
     }
 
     /// How long `runs` runs of one tile take, in the same memory, and how long the enqueuing of one while the GPU is idle.
@@ -133,20 +187,38 @@ impl DeviceLane {
         let mut output = self.pool.take(self.shape(width, height, self.info.scale).size_bytes())?;
         let stream = self.stream.clone();
         let (source, target) = (input.write(&stream)?, output.write(&stream)?);
-        // The first runs after a while find the GPU at a low clock.
+        let mut run = || match self.replays {
+            Some(_) => self.replay((width, height), target.address()),
+            None => self.run((width, height), source.address(), target.address()),
+        };
         let mut enqueue = Duration::MAX;
+        // The first runs after a while find the GPU at a low clock.
         for _ in 0..WARM_UP {
             let start = Instant::now();
-            self.run((width, height), source.address(), target.address())?;
+            run()?;
             enqueue = enqueue.min(start.elapsed());
             stream.synchronize()?;
         }
         let start = Instant::now();
         for _ in 0..runs {
-            self.run((width, height), source.address(), target.address())?;
+            run()?;
         }
         stream.synchronize()?;
         Ok((start.elapsed(), enqueue))
+    }
+
+    /// Whether a good part of the time of a run goes by until it is enqueued.
+    pub(super) fn is_bound_by_host(&mut self, picture: &CudaFrame) -> Result<bool, Error> {
+        let mut least = (Duration::MAX, Duration::MAX);
+        for _ in 0..2 {
+            let start = Instant::now();
+            let output = self.upscale(picture)?;
+            let enqueued = start.elapsed();
+            drop(output);
+            self.stream.synchronize()?;
+            least = least.min((enqueued, start.elapsed()));
+        }
+        Ok(least.0 * ENQUEUE_PART > least.1)
     }
 
     /// Both addresses are held for the stream by the caller, with as many bytes as a tile and its enlargement take.
@@ -159,6 +231,18 @@ impl DeviceLane {
         // tensors inside of them: by `tensor_offset` in a frame's layout, or by the size that was taken from the pool.
         let result = unsafe { self.network.run(input, output) };
         result.map_err(|source| run_error(&self.info, (width, height), source))
+    }
+
+    /// From the input of recorded runs; as for [`run`](Self::run).
+    fn replay(&mut self, (width, height): (usize, usize), output: u64) -> Result<(), Error> {
+        let scale = self.info.scale as usize;
+        let input = self.info.shape((width, height));
+        let output =
+            DeviceTensor { address: output, shape: self.info.shape((width * scale, height * scale)) };
+        let Some(replays) = &mut self.replays else { return Ok(()) };
+        let failed = |source| run_error(&self.info, (width, height), source);
+        // SAFETY: as in `run`; the input of recorded runs has the size of a tile.
+        unsafe { replays.run(&mut self.network, &self.stream, input, output, failed) }
     }
 
     fn tile(&self) -> (usize, usize) {

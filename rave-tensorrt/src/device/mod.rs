@@ -2,6 +2,7 @@
 
 mod lane;
 mod model;
+mod replays;
 mod session;
 mod tensorrt;
 mod timing;

@@ -1,8 +1,11 @@
 use std::collections::VecDeque;
 
-use rave_core::{CodedError, ColorSpec, FieldOrder, FrameInfo, Layout, Timestamp, VideoInfo};
+use half::f16;
+use rave_core::{
+    CodedError, ColorSpec, FieldOrder, FrameInfo, HostFrame, HostPool, Layout, Sample, Timestamp, VideoInfo,
+};
 use rave_cuda::{
-    CudaBuffer, CudaFrame, PendingStatistics, Pool, Reservation, Statistics, Stream, TileCopier,
+    CudaBuffer, CudaFrame, PendingStatistics, Pool, Reservation, Statistics, Stream, TileCopier, Upload,
     device_layout,
 };
 
@@ -114,7 +117,10 @@ impl DeviceWork {
     fn tell(&self) {
         let Some(lane) = &self.lane else { return };
         let (tile, runtime_bytes) = (tile_size(&lane.axes), lane.reserved.len_bytes() as u64);
-        self.report.update(|report| (report.tile, report.runtime_bytes) = (tile, runtime_bytes));
+        let is_recorded = lane.lane.is_recorded();
+        self.report.update(|report| {
+            (report.tile, report.runtime_bytes, report.is_recorded) = (tile, runtime_bytes, is_recorded);
+        });
     }
 
     /// What the session took, and the frames that are held.
@@ -288,16 +294,41 @@ fn smaller(
     crate::plan::axes(info, input, &UpscalerOptions { tile: Tile::Size(side), ..*options }, |_, _| false).ok()
 }
 
-/// Runs a black frame to the end: the GPU's memory and the algorithms are chosen now.
+/// Runs a black frame to the end: the GPU's memory and the algorithms are chosen now. Where the host is too slow, runs are
+/// recorded.
 fn warm_up(lane: &mut DeviceLane, pool: &Pool, stream: &Stream, input: &VideoInfo) -> Result<(), Error> {
-    let layout: Layout = device_layout(input.format, input.width, input.height)?;
+    let layout = device_layout(input.format, input.width, input.height)?;
     let pts = Timestamp::new(0, input.time_base);
     let info = FrameInfo { pts, duration_ticks: None, field_order: FieldOrder::Progressive };
     let mut black = pool.frame(layout, ColorSpec::default(), info)?;
     TileCopier::new(pool.device())?.clear(stream, &mut black)?;
-    let output = lane.upscale(&black)?;
-    drop(output);
+    drop(lane.upscale(&black)?);
+    stream.synchronize()?;
+    if lane.is_bound_by_host(&black)? {
+        let other = Upload::new(pool, input)?.upload(&noise(input, info)?)?;
+        lane.record([&black, &other])?;
+    }
     Ok(stream.synchronize()?)
+}
+
+/// A picture of no meaning, with values from 0 to 1.
+fn noise(input: &VideoInfo, info: FrameInfo) -> Result<HostFrame, Error> {
+    let layout = Layout::packed(input.format, input.width, input.height)?;
+    let mut picture = HostFrame::from_pool(&HostPool::new(), layout, ColorSpec::default(), info);
+    let mut state = 1_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 24) as f32
+    };
+    for plane in 0..input.format.plane_count() {
+        match input.format.sample() {
+            Sample::F16 => {
+                picture.rows_mut::<f16>(plane).flatten().for_each(|sample| *sample = f16::from_f32(next()));
+            }
+            _ => picture.rows_mut::<f32>(plane).flatten().for_each(|sample| *sample = next()),
+        }
+    }
+    Ok(picture)
 }
 
 fn is_finite(statistics: PendingStatistics) -> Result<bool, Error> {
@@ -329,7 +360,7 @@ fn picture_bytes(info: &ModelInfo, width: u32, height: u32) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use rave_core::{PixelFormat, Sample, TimeBase};
+    use rave_core::{PixelFormat, TimeBase};
 
     use super::*;
     use crate::info::{ModelColor, TensorAxes};

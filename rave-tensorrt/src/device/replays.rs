@@ -1,0 +1,80 @@
+use std::collections::HashMap;
+
+use rave_cuda::{CudaBuffer, Graph, Pool, Stream};
+
+use crate::device::session::{DeviceNetwork, DeviceTensor};
+use crate::error::Error;
+
+/// Recordings that are kept; output buffers beyond them are rarely seen twice.
+const MOST: usize = 32;
+
+/// Runs that are recorded once for each output buffer and then enqueued as a whole, which costs the host a fraction of a run
+/// of ONNX Runtime's. The input is always the same buffer.
+///
+/// ONNX Runtime can record by itself, but only in the mode that forbids every other thread to allocate GPU memory meanwhile.
+pub(super) struct Replays {
+    recordings: HashMap<u64, Recording>,
+    input: CudaBuffer,
+}
+
+enum Recording {
+    /// The output buffer was seen once: what ONNX Runtime allocates for this thread is there.
+    Next,
+    Done(Graph),
+}
+
+impl Replays {
+    pub(super) fn new(pool: &Pool, input_bytes: usize) -> Result<Self, Error> {
+        Ok(Self { recordings: HashMap::new(), input: pool.take(input_bytes)? })
+    }
+
+    /// Where the network reads its input.
+    pub(super) const fn input_mut(&mut self) -> &mut CudaBuffer {
+        &mut self.input
+    }
+
+    /// Whether any run was recorded.
+    pub(super) fn has_any(&self) -> bool {
+        self.recordings.values().any(|recording| matches!(recording, Recording::Done(_)))
+    }
+
+    /// Enqueues a run from the input buffer into `output`.
+    ///
+    /// # Safety
+    /// As for [`DeviceNetwork::run`]; an access to the output is held for `stream`, which is the network's.
+    pub(super) unsafe fn run(
+        &mut self,
+        network: &mut DeviceNetwork,
+        stream: &Stream,
+        shape: [i64; 4],
+        output: DeviceTensor,
+        failed: impl Fn(ort::Error) -> Error,
+    ) -> Result<(), Error> {
+        let read = self.input.read(stream)?;
+        let input = DeviceTensor { address: read.address(), shape };
+        // SAFETY: the input buffer is as large as its shape says, and held; the rest is the caller's promise.
+        let mut enqueue = || unsafe { network.run(input, output) }.map_err(&failed);
+        match self.recordings.get_mut(&output.address) {
+            Some(Recording::Done(graph)) => {
+                // SAFETY: both buffers are held for the stream.
+                unsafe { graph.launch() }?;
+            }
+            Some(next @ Recording::Next) => {
+                // SAFETY: the session enqueues on its stream alone. The input lives as long as the graph; the output is
+                // whatever buffer has this address when the graph is launched, and held then; the session's own memory
+                // lives as long as the session, which outlives the graph.
+                let mut graph = unsafe { Graph::record(stream, enqueue) }?;
+                // SAFETY: as above.
+                unsafe { graph.launch() }?;
+                *next = Recording::Done(graph);
+            }
+            None => {
+                if self.recordings.len() < MOST {
+                    self.recordings.insert(output.address, Recording::Next);
+                }
+                enqueue()?;
+            }
+        }
+        Ok(())
+    }
+}
