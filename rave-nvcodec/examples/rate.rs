@@ -1,7 +1,7 @@
 //! How fast NVDEC decodes a file, over and over: by one session, by several, and by one with conversion to RGB.
 //!
 //! `rate FILE ROUNDS` prints a JSON object for each way, with its ratio to one session of the same run. Packets are read before, so
-//! that the file is not measured.
+//! that the file is not measured, and one round goes before those that are, so that decoders and memory are there.
 
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -32,16 +32,16 @@ fn main() -> Result<(), BoxError> {
     let path = PathBuf::from(arguments.next().ok_or_else(usage)?);
     let rounds = arguments.next().and_then(|rounds| rounds.to_str()?.parse().ok()).ok_or_else(usage)?;
     let job = Job::new(path, rounds)?;
-    // The first use of a device is slow.
-    job.measure(job.decoder(), &mut |_frame| Ok(()))?;
-    let one = job.measure(job.decoder(), &mut |_frame| Ok(()))?;
+    let one = job.measure(job.decoder(), job.rounds, &mut |_frame| Ok(()))?;
     job.print("one session", one, one);
     job.print("one session and conversion to rgb f16", job.measure_converted()?, one);
     for sessions in SESSIONS {
-        let rate = job.measure(job.sessions(sessions), &mut |_frame| Ok(()))?;
+        // For about the same time.
+        let rounds = job.rounds * sessions as i64;
+        let rate = job.measure(job.sessions(sessions), rounds, &mut |_frame| Ok(()))?;
         job.print(&format!("{sessions} sessions"), rate, one);
     }
-    job.print("one session again", job.measure(job.decoder(), &mut |_frame| Ok(()))?, one);
+    job.print("one session again", job.measure(job.decoder(), job.rounds, &mut |_frame| Ok(()))?, one);
     Ok(())
 }
 
@@ -76,10 +76,10 @@ impl Job {
         Ok(Box::new(DecodeSessions::new(&self.library, &self.pool(), &self.video, &options)?))
     }
 
-    /// The file over and over, with times that go on.
-    fn stream(&self) -> impl Iterator<Item = Packet> + '_ {
+    /// The file once and so many times more, with times that go on.
+    fn stream(&self, rounds: i64) -> impl Iterator<Item = Packet> + '_ {
         let period = self.packets.len() as i64 * self.packets[0].duration_ticks.unwrap_or(1);
-        (0..self.rounds).flat_map(move |round| {
+        (0..=rounds).flat_map(move |round| {
             self.packets.iter().map(move |packet| {
                 let later = |time: Timestamp| time.plus_ticks(round * period);
                 Packet { pts: packet.pts.map(later), dts: packet.dts.map(later), ..packet.clone() }
@@ -91,20 +91,25 @@ impl Job {
     fn measure(
         &self,
         decoder: AnyDecoder,
+        rounds: i64,
         each: &mut dyn FnMut(CudaFrame) -> Result<(), BoxError>,
     ) -> Result<f64, BoxError> {
         let mut decoder = decoder?;
-        let (start, mut frames, mut result) = (Instant::now(), 0_u64, Ok(()));
+        let (mut start, mut frames, mut result) = (Instant::now(), 0_usize, Ok(()));
+        let warm_up = self.packets.len();
         let mut count = |frame| {
             frames += 1;
+            if frames == warm_up {
+                start = Instant::now();
+            }
             if result.is_ok() {
                 result = each(frame);
             }
         };
-        self.stream().try_for_each(|packet| decoder.process(packet, &mut count))?;
+        self.stream(rounds).try_for_each(|packet| decoder.process(packet, &mut count))?;
         decoder.finish(&mut count)?;
         result?;
-        Ok(frames as f64 / start.elapsed().as_secs_f64())
+        Ok(frames.saturating_sub(warm_up) as f64 / start.elapsed().as_secs_f64())
     }
 
     /// As in a pipeline, the conversion is on a thread of its own.
@@ -123,7 +128,7 @@ impl Job {
                 pool.device().context().synchronize().map_err(CustomError::new)?;
                 Ok::<_, BoxError>(())
             });
-            let rate = self.measure(Ok(Box::new(decoder)), &mut |frame| {
+            let rate = self.measure(Ok(Box::new(decoder)), self.rounds, &mut |frame| {
                 Ok(frames.send(frame).map_err(CustomError::new)?)
             });
             drop(frames);

@@ -1,6 +1,7 @@
 use std::fmt;
 
 use crate::StreamCodec;
+use crate::bitstream::{vp8_shows, vp9_shows};
 use crate::sys::cuvid;
 
 /// A codec that an NVIDIA GPU may be able to decode.
@@ -73,6 +74,21 @@ impl Codec {
             Self::Av1 => Some(StreamCodec::Av1),
             Self::Mpeg1 | Self::Mpeg2 | Self::Mpeg4 | Self::Vc1 | Self::Vp8 | Self::Mjpeg => None,
         }
+    }
+
+    /// Whether a packet shows a picture, of itself or decoded before.
+    pub(crate) fn shows(self, data: &[u8]) -> bool {
+        match self {
+            Self::Vp8 => vp8_shows(data),
+            Self::Vp9 => vp9_shows(data),
+            // Of AV1 a temporal unit shows one (AV1 specification, 7.5); elsewhere no picture is hidden.
+            _ => true,
+        }
+    }
+
+    /// Whether a packet may show a picture that was decoded before, without one of its own.
+    pub(crate) const fn repeats(self) -> bool {
+        matches!(self, Self::Vp9 | Self::Av1)
     }
 
     pub(crate) const fn cuvid(self) -> cuvid::VideoCodec {

@@ -14,8 +14,6 @@
 //!   and a [`LibraryError`] names the places tried with the loader's words. NVENC's version is checked.
 //! - **One stream on several decoders.** [`GopSplitter`] deals a packet stream to sessions at closed GOP boundaries,
 //!   [`SegmentJoiner`] puts their frames back in order. [`StreamCodec::random_access`] tells where decoding can start.
-//! - **The parser's clock.** [`ParserClock`] carries pts of any time base, negative and missing ones, through the 64-bit field
-//!   that NVDEC's parser hands from packet to picture.
 //!
 //! ```
 //! use rave_core::Packet;
@@ -51,12 +49,11 @@
 //! # Invariants
 //!
 //! - Building needs no CUDA, no SDK and no driver.
-//! - `unsafe` is in [`sys`], in loading and in the sessions of decoder and encoder; the splitter, the joiner and the clock are safe code on plain data.
+//! - `unsafe` is in [`sys`], in loading and in the sessions of decoder and encoder; splitter, joiner and replay are safe code on plain data.
 //! - A function of a library is never called after the library was unloaded: the library is kept beside its functions.
 
 mod bitstream;
 mod capabilities;
-mod clock;
 mod codec;
 mod decoder;
 mod encoder;
@@ -66,10 +63,10 @@ mod parser;
 mod replay;
 mod split;
 pub mod sys;
+mod timings;
 
 pub use bitstream::{RandomAccess, StreamCodec};
 pub use capabilities::{Capabilities, CodedChroma, CodedFormat};
-pub use clock::{PacketTiming, ParserClock};
 pub use codec::Codec;
 pub use decoder::{
     CodedVideo, Corruption, DecodeError, DecodeReport, DecodeReportHandle, DecodeSessions, DecoderOptions,

@@ -49,6 +49,11 @@ impl CodedPicture {
         self.params.intra_pic_flag != 0
     }
 
+    /// Whether it is the second field of a frame, whose first field has the same surface.
+    pub(crate) fn is_second_field(&self) -> bool {
+        self.params.second_field != 0
+    }
+
     /// The parameters, whose pointers are valid as long as `self` is neither moved nor dropped.
     pub(crate) fn params(&mut self) -> &mut cuvid::PictureParams {
         self.params.bitstream_data = self.bitstream.as_ptr();
@@ -165,7 +170,6 @@ impl Parser {
             codec_type: codec.cuvid(),
             // The answer to the sequence callback counts.
             max_num_decode_surfaces: 1,
-            clock_rate: CLOCK_HZ,
             // Damaged pictures are decoded too: the decoder conceals and says so.
             error_threshold: 100,
             max_display_delay: DISPLAY_DELAY,
@@ -181,24 +185,30 @@ impl Parser {
         let status = unsafe { create(&mut parser.raw, &mut params) };
         DecodeError::check("cuvidCreateVideoParser", codec, status)?;
         if !extradata.is_empty() {
-            parser.feed(extradata, 0, 0)?;
+            parser.feed(extradata, 0)?;
         }
         Ok(parser)
     }
 
-    /// Reads a packet whose pictures will carry `stamp`.
-    pub(crate) fn parse(&mut self, data: &[u8], stamp: i64) -> Result<(), DecodeError> {
-        self.feed(data, cuvid::PacketFlags::TIMESTAMP.0, stamp)
+    /// Reads a packet of one frame or field. Its pictures are announced before this returns, not only when the next
+    /// packet has come.
+    pub(crate) fn parse(&mut self, data: &[u8]) -> Result<(), DecodeError> {
+        self.feed(data, cuvid::PacketFlags::ENDOFPICTURE.0)
     }
 
     /// Says that the stream, or a part of it that stands by itself, has ended: what is held back becomes events.
     pub(crate) fn drain(&mut self) -> Result<(), DecodeError> {
-        self.feed(&[], cuvid::PacketFlags::ENDOFSTREAM.0, 0)
+        self.feed(&[], cuvid::PacketFlags::ENDOFSTREAM.0)
     }
 
     /// The next thing to do.
     pub(crate) fn next_event(&mut self) -> Option<Event> {
         self.inbox().events.pop_front()
+    }
+
+    /// Whether a picture is to be decoded.
+    pub(crate) fn has_picture(&mut self) -> bool {
+        self.inbox().events.iter().any(|event| matches!(event, Event::Decode(_)))
     }
 
     /// The sequence that was announced and not yet taken.
@@ -214,12 +224,12 @@ impl Parser {
         unsafe { &mut *self.inbox }
     }
 
-    fn feed(&mut self, data: &[u8], flags: u32, timestamp: i64) -> Result<(), DecodeError> {
+    fn feed(&mut self, data: &[u8], flags: u32) -> Result<(), DecodeError> {
         let mut packet = cuvid::SourceDataPacket {
             flags: flags.into(),
             payload_size: data.len() as _,
             payload: if data.is_empty() { std::ptr::null() } else { data.as_ptr() },
-            timestamp,
+            timestamp: 0,
         };
         // SAFETY: the packet and its bytes are valid for the call, in which the callbacks run; no reference to the inbox
         // exists meanwhile.
@@ -231,9 +241,6 @@ impl Parser {
         }
     }
 }
-
-/// The parser's default; stamps are numbers, not times.
-const CLOCK_HZ: u32 = 10_000_000;
 
 /// Codec headers from the container, as `CUVIDEOFORMATEX` holds them, where they fit.
 fn sequence_header(codec: Codec, extradata: &[u8]) -> Option<Box<cuvid::VideoFormatEx>> {

@@ -22,7 +22,7 @@ use rave_core::{FrameInfo, Packet, Timestamp};
 /// for (ticks, is_key) in [(0, true), (1, false), (2, true), (3, false)] {
 ///     replay.push(&packet(ticks, is_key));
 /// }
-/// [0, 1, 2].map(|ticks| replay.shown(&frame(ticks)));
+/// (0..3).for_each(|ticks| replay.shown(&frame(ticks)));
 ///
 /// // The decoder breaks; another one is given the packets and its frames are looked at.
 /// let mut resume = replay.resume().expect("few bytes are kept");
@@ -236,7 +236,7 @@ mod tests {
         let mut replay = Replay::new();
         replay.push(&packet(Some(0), true));
         replay.push(&Packet { is_corrupt: true, ..packet(Some(1), true) });
-        [0, 1].map(|ticks| replay.shown(&frame(ticks)));
+        [0, 1].into_iter().for_each(|ticks| replay.shown(&frame(ticks)));
         assert_eq!(ticks(&replay.resume().unwrap()), [Some(0), Some(1)]);
     }
 

@@ -1,5 +1,6 @@
 //! From packets to pictures in GPU memory, without times: what one decoder session does.
 
+use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
 use rave_core::{
@@ -7,7 +8,6 @@ use rave_core::{
 };
 use rave_cuda::{CudaConverter, CudaFrame, CudaResize, Pool, Stream, device_layout};
 
-use crate::clock::{PacketTiming, ParserClock};
 use crate::decoder::pace::FIELDS_PER_FRAME;
 use crate::decoder::report::{Counters, DecodeReportHandle, count};
 use crate::decoder::session::Session;
@@ -15,6 +15,7 @@ use crate::decoder::surface::{Sequence, copied_format, merged_color};
 use crate::decoder::{CodedVideo, Corruption, DecoderOptions, Deinterlace};
 use crate::parser::{CodedPicture, Event, Parser};
 use crate::sys::cuvid;
+use crate::timings::{PacketTiming, Timings};
 use crate::{Capabilities, Codec, CodedFormat, DecodeError, NvdecLibrary, Refusal};
 
 /// A decoded picture, whose frame has no time yet.
@@ -27,6 +28,15 @@ pub(crate) struct Picture {
     pub(crate) shown_fields: i64,
 }
 
+/// What is known of the picture in a surface.
+#[derive(Clone, Copy, Default)]
+struct Surface {
+    /// The packet that it came with, until it was shown.
+    packet: Option<u64>,
+    /// Whether it needs no other picture.
+    is_key: bool,
+}
+
 /// One session: parser, decoder, and the stream on which pictures are copied out of it.
 pub(crate) struct Core {
     library: NvdecLibrary,
@@ -37,10 +47,14 @@ pub(crate) struct Core {
     info: VideoInfo,
     session: Option<Session>,
     parser: Parser,
-    clock: ParserClock,
+    timings: Timings,
+    /// The packet that is parsed, unless it shows nothing.
+    current: Option<u64>,
+    /// Packets that show a picture which was decoded before.
+    repeats: VecDeque<u64>,
+    /// What is known of the pictures in the surfaces, by the surface's number.
+    surfaces: Vec<Surface>,
     fit: Option<Fit>,
-    /// Whether the picture in a surface needs no other, by the surface's number.
-    is_key: Vec<bool>,
     packets: u64,
     report: DecodeReportHandle,
 }
@@ -73,9 +87,11 @@ impl Core {
             info,
             session: None,
             parser,
-            clock: ParserClock::new(),
+            timings: Timings::default(),
+            current: None,
+            repeats: VecDeque::new(),
+            surfaces: Vec::new(),
             fit: None,
-            is_key: Vec::new(),
             packets: 0,
             report: report.clone(),
         })
@@ -105,8 +121,13 @@ impl Core {
             return Ok(());
         }
         self.pool.device().bind()?;
-        let stamp = self.clock.stamp(packet);
-        self.parser.parse(&packet.data, stamp)?;
+        let codec = self.codec();
+        let number = self.timings.keep(packet);
+        self.current = codec.shows(&packet.data).then_some(number);
+        self.parser.parse(&packet.data)?;
+        if codec.repeats() && !self.parser.has_picture() {
+            self.repeats.extend(self.current);
+        }
         self.work(emit)
     }
 
@@ -115,7 +136,8 @@ impl Core {
         self.pool.device().bind()?;
         self.parser.drain()?;
         self.work(emit)?;
-        self.clock.drain();
+        self.timings.clear();
+        self.repeats.clear();
         if let Some(session) = &mut self.session {
             session.finish_copies();
         }
@@ -184,12 +206,17 @@ impl Core {
         Ok(())
     }
 
-    fn check(&self, sequence: &Sequence) -> Result<(), Refusal> {
+    fn check(&self, sequence: &Sequence) -> Result<(), DecodeError> {
         let (from, to) = (self.capabilities.format, sequence.format);
-        if from != to {
-            return Err(Refusal::Changed { from, to });
+        if from == to {
+            return Ok(self.capabilities.check(sequence.coded.0, sequence.coded.1)?);
         }
-        self.capabilities.check(sequence.coded.0, sequence.coded.1)
+        // The first picture alone may not tell: of grey H.264 libavcodec makes 4:2:0.
+        let refusal = match Capabilities::ask(self.library.functions(), to)?.is_supported {
+            true => Refusal::Changed { from, to },
+            false => Refusal::Format { format: to },
+        };
+        Err(refusal.into())
     }
 
     fn session(&mut self) -> Result<&mut Session, DecodeError> {
@@ -202,15 +229,26 @@ impl Core {
     fn decode_picture(&mut self, mut picture: CodedPicture) -> Result<(), DecodeError> {
         // The parser gives no negative ones.
         let index = picture.index().unsigned_abs() as usize;
-        if self.is_key.len() <= index {
-            self.is_key.resize(index + 1, false);
+        if self.surfaces.len() <= index {
+            self.surfaces.resize(index + 1, Surface::default());
         }
-        self.is_key[index] = picture.is_intra();
+        if !picture.is_second_field() {
+            self.surfaces[index] = Surface { packet: self.current, is_key: picture.is_intra() };
+        }
         self.session()?.decode(&mut picture)
     }
 
+    /// What is known of a picture that is shown: its own packet's timing, once, and then that of packets that repeat it.
+    fn recall(&mut self, shown: &cuvid::ParserDisplayInfo) -> (Option<PacketTiming>, bool) {
+        let surface = self.surfaces.get_mut(shown.picture_index.unsigned_abs() as usize);
+        let Some(surface) = surface else { return (None, false) };
+        let own = surface.packet.take().and_then(|packet| self.timings.take(packet));
+        let timing = own.or_else(|| self.timings.take(self.repeats.pop_front()?));
+        (timing, surface.is_key)
+    }
+
     fn show(&mut self, shown: &cuvid::ParserDisplayInfo) -> Result<Option<Picture>, DecodeError> {
-        let timing = self.clock.restore(shown.timestamp);
+        let (timing, is_key) = self.recall(shown);
         if timing.is_some_and(|timing| timing.is_discarded) {
             return Ok(None);
         }
@@ -218,7 +256,7 @@ impl Core {
         let mut frame = self.frame(copied_format(self.info.format), sequence.display)?;
         let status = self.session()?.copy(shown, &mut frame)?;
         self.judge(status)?;
-        if self.is_key.get(shown.picture_index.unsigned_abs() as usize) == Some(&true) {
+        if is_key {
             count(&self.counters().key_frames);
         }
         Ok(Some(Picture {
