@@ -15,7 +15,7 @@ import torch
 from pictures import Store, luma, pyramid, random_turns, resize
 
 QUALITIES = range(18, 33, 2)  # constant rate factors, one clip each
-SCENES, FRAMES = 120, 8  # in each clip; a scene is one window moving over one picture
+SCENES, FRAMES = 40, 8  # in each clip; a scene is one window moving over one picture
 WIDTH, HEIGHT = 320, 240
 SPEED = 6  # most pixels that a window moves in a frame, in the full-size picture
 SOFT = (0.75, 0.45, 0.35)  # detail left in the soft copy of a picture, as a share of its size
@@ -59,13 +59,15 @@ def soften(level: torch.Tensor, detail: float) -> torch.Tensor:
 
 
 def encode(pictures: list[np.ndarray], folder: Path) -> None:
-    """Writes one clip for each of `QUALITIES`."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Writes one clip for each of `QUALITIES`; the folder is there once it is complete."""
+    part = folder.with_suffix(".part")
+    part.mkdir(parents=True, exist_ok=True)
     levels = shown(pictures, torch.device("cpu"))
     for clip, quality in enumerate(QUALITIES):
         frames = b"".join(yuv_bytes(window(levels, scene, frame))
                           for scene in scenes(levels, clip) for frame in range(FRAMES))
-        x264(frames, WIDTH, HEIGHT, quality, clip_path(folder, quality), ["-g", str(FRAMES), "-sc_threshold", "0"])
+        x264(frames, WIDTH, HEIGHT, quality, clip_path(part, quality), ["-g", str(FRAMES), "-sc_threshold", "0"])
+    part.rename(folder)
 
 
 def clip_path(folder: Path, quality: int) -> Path:

@@ -94,11 +94,11 @@ class Branches(nn.Module):
         self.widen = nn.Parameter(uniform(wide, inputs))
         self.narrow = nn.Parameter(uniform(outputs, wide, 3, 3))
         self.filtered = nn.Parameter(uniform(4, outputs, inputs) / 2)
-        self.register_buffer("filters", torch.tensor(self.FILTERS, dtype=torch.float32))
+        self.register_buffer("filters", torch.tensor(self.FILTERS, dtype=torch.float32), persistent=False)
         identity = torch.zeros(outputs, inputs, 3, 3)
         if inputs == outputs:
             identity[:, :, 1, 1] = torch.eye(inputs)
-        self.register_buffer("identity", identity)
+        self.register_buffer("identity", identity, persistent=False)
 
     def forward(self) -> torch.Tensor:
         widened = torch.einsum("omhw,mi->oihw", self.narrow, self.widen)
@@ -117,7 +117,7 @@ class Network(nn.Module):
         self.tail = nn.Parameter(uniform(shape.outputs, shape.channels, 3, 3) / 10)
         self.biases = nn.ParameterList(torch.zeros(shape.channels) for _ in range(shape.hidden + 1))
         self.sharpen = nn.Parameter(torch.zeros(shape.outputs, shape.cells, shape.reach, shape.reach))
-        self.register_buffer("bicubic", bicubic_skip(shape))
+        self.register_buffer("bicubic", bicubic_skip(shape), persistent=False)
 
     def collapse(self) -> Weights:
         head = self.without_mean(self.head)

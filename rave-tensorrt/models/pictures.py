@@ -4,9 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
 from network import cubic
@@ -23,43 +23,8 @@ def load(folder: Path) -> list[np.ndarray]:
         return list(pool.map(read, files))
 
 
-def drawings(count: int) -> list[np.ndarray]:
-    return [draw(np.random.default_rng(seed)) for seed in range(count)]
-
-
 def read(path: Path) -> np.ndarray:
     return np.asarray(Image.open(path).convert("RGB"))
-
-
-def draw(random: np.random.Generator, size: int = 640) -> np.ndarray:
-    """Leaves over a gradient, then lines, text and a flat corner: edges that photographs have too few of."""
-    big = 2 * size  # drawn at twice the size and reduced, so that edges are antialiased
-    corners = random.uniform(0, 255, (2, 2, 3)).astype(np.float32)
-    canvas = cv2.resize(corners, (big, big), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
-
-    def colour() -> list[int]:
-        return random.choice([random.integers(0, 256, 3), random.choice([0, 255]) * np.ones(3, int)]).tolist()
-
-    def point() -> list[int]:
-        return random.integers(0, big, 2).tolist()
-
-    for radius in sorted(8 * random.pareto(1.2, 150) + 6, reverse=True):
-        corners = random.normal(0, min(radius, big / 4), (random.integers(3, 8), 2)) + point()
-        leaf = cv2.convexHull(corners.astype(np.int32))
-        if random.random() < 0.5:
-            cv2.fillPoly(canvas, [leaf], colour())
-        else:
-            cv2.circle(canvas, point(), int(min(radius, big / 4)), colour(), -1)
-    for _ in range(40):
-        cv2.line(canvas, point(), point(), colour(), int(random.integers(1, 9)), cv2.LINE_AA)
-    letters = [chr(code) for code in range(33, 127)]
-    for _ in range(60):
-        text = "".join(random.choice(letters, random.integers(3, 16)))
-        height = random.uniform(0.6, 3)
-        cv2.putText(canvas, text, point(), int(random.integers(0, 8)), height, colour(),
-                    int(random.integers(1, 5)), cv2.LINE_AA)
-    cv2.rectangle(canvas, [0, 0], [big // 5, big // 5], colour(), -1)
-    return cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA)
 
 
 @cache
@@ -134,7 +99,7 @@ class Crops:
         """Places of the crops of a picture, and the mean gradient in each, bounded both ways."""
         grey = level.float().mean(2)
         gradient = (grey[1:, 1:] - grey[:-1, 1:]).abs() + (grey[1:, 1:] - grey[1:, :-1]).abs()
-        mean = torch.nn.functional.avg_pool2d(gradient[None], self.size, TILE)[0]
+        mean = F.avg_pool2d(gradient[None], self.size, TILE)[0]
         top, left = torch.meshgrid(*(torch.arange(count) * TILE for count in mean.shape), indexing="ij")
         inside = (top < level.shape[0] - self.size - TILE) & (left < level.shape[1] - self.size - TILE)
         place = torch.stack([torch.full_like(top, number), top, left], -1)
@@ -157,41 +122,48 @@ def pyramid(picture: np.ndarray, device: torch.device) -> list[torch.Tensor]:
     return [full] + [resize(channels, *size).byte().permute(1, 2, 0) for size in sizes]
 
 
+class Grid:
+    """The two reductions of a high-resolution crop: MATLAB's bicubic one and averages of squares, as matrices."""
+
+    def __init__(self, scale: int, patch: int, device: torch.device):
+        self.margin = 2 * scale  # so that the filter reads real pixels around the crop
+        self.size = scale * patch + 2 * self.margin
+        self.bicubic = resize_matrix(self.size, self.size // scale)[2:-2].float().to(device)
+        self.box = torch.eye(self.size // scale).repeat_interleave(scale, 1)[2:-2].to(device) / scale
+
+    def inside(self, high: torch.Tensor) -> torch.Tensor:
+        """What the reductions show of a crop."""
+        return high[..., self.margin:-self.margin, self.margin:-self.margin]
+
+
 class Reduction:
     """Pairs for training: crops and their bicubic reduction; the share `spoilt` is blurred, noisy and JPEG-coded."""
 
     def __init__(self, pictures: list[np.ndarray], scale: int, batch: int, patch: int, spoilt: float,
                  device: torch.device):
         self.scale, self.batch, self.spoilt = scale, batch, round(spoilt * batch)
-        self.margin = 2 * scale  # so that the filter reads real pixels around the crop
-        size = scale * patch + 2 * self.margin
-        self.crops = Crops(pictures, size, device)
-        self.matrix = resize_matrix(size, size // scale)[2:-2].float().to(device)
-        self.box = torch.eye(size // scale).repeat_interleave(scale, 1)[2:-2].to(device) / scale
-        self.distance = (torch.arange(size)[:, None] - torch.arange(size)).square().float().to(device)
+        self.grid = Grid(scale, patch, device)
+        self.crops = Crops(pictures, self.grid.size, device)
+        self.distance = (torch.arange(self.grid.size)[:, None] - torch.arange(self.grid.size)).square().float().to(device)
         self.coding = Jpeg(patch, device)
 
     def take(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Low and high resolution, [batch, 3, ..], values 0..1, the low one rounded to bytes."""
         high = self.crops.take(self.batch).float()
         high[-1:] = torch.randint(256, (1, 3, 1, 1), device=high.device)  # a flat picture stays flat at its border
-        clean = to_bytes(self.matrix @ high[self.spoilt:]) @ self.matrix.T
+        clean = to_bytes(self.grid.bicubic @ high[self.spoilt:]) @ self.grid.bicubic.T
         low = torch.cat([self.spoil(high[:self.spoilt]), clean])
-        inside = slice(self.margin, -self.margin)
-        return to_bytes(low) / 255, high[:, :, inside, inside] / 255
+        return to_bytes(low) / 255, self.grid.inside(high) / 255
 
     def spoil(self, high: torch.Tensor) -> torch.Tensor:
-        """A reduction as a camera and a codec would have left it; half are averages of squares, not bicubic.
-
-        Averages have steps from one pixel to the next, as drawn sources have: without them in training, such steps
-        ring.
-        """
+        """A reduction as a camera and a codec would have left it; half are averages of squares, not bicubic."""
         def uniform(limit: float) -> torch.Tensor:
             return limit * torch.rand(high.shape[0], 1, 1, 1, device=high.device)
 
         sigma = uniform(0.5 * self.scale) + 0.05
         blur = torch.exp(-self.distance / (2 * sigma.square()))
-        matrix = torch.where(uniform(1) < 0.5, self.box, self.matrix @ (blur / blur.sum(-1, keepdim=True)))
+        blurred = self.grid.bicubic @ (blur / blur.sum(-1, keepdim=True))
+        matrix = torch.where(uniform(1) < 0.5, self.grid.box, blurred)
         low = matrix @ high @ matrix.mT
         low = low + uniform(1.7).square() * torch.randn_like(low)
         return torch.where(uniform(1) < 0.6, self.coding(low, uniform(1)), low)
@@ -238,3 +210,8 @@ class Jpeg:
 def luma(rgb: torch.Tensor) -> torch.Tensor:
     """[.., 3, height, width] to [.., 1, height, width], same range."""
     return sum(weight * plane for weight, plane in zip(LUMA, rgb.split(1, -3)))
+
+
+def bounds(picture: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The least and the greatest of the 5 x 5 values around each."""
+    return -F.max_pool2d(-picture, 5, 1, 2), F.max_pool2d(picture, 5, 1, 2)
