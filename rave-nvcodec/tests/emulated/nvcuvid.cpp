@@ -2,7 +2,7 @@
 //
 // A packet holds commands of a test after a byte of 0xfe; what is before it is skipped:
 //   S width height surfaces left top right bottom (two bytes each), flags   a sequence header
-//   D surface value status intra                                            a picture to decode
+//   D surface value status flags                                            a picture to decode, or its second field
 //   V surface flags                                                         a picture to display
 //   H surface flags                                                         the same, held back until the next header or the end
 //   E                                                                       the next picture cannot be decoded
@@ -97,9 +97,9 @@ extern "C" {
 int fake_live() { return live; }
 
 Result cuvidGetDecoderCaps(Caps* caps) {
-    const int H264 = 4, HEVC = 8;
+    const int H264 = 4, HEVC = 8, VP9 = 10;
     bool eight = caps->depth_minus8 == 0, is_420 = caps->chroma == 1, is_444 = caps->chroma == 3;
-    caps->is_supported = (caps->codec == H264 && eight && is_420) || (caps->codec == HEVC && (is_420 || is_444));
+    caps->is_supported = ((caps->codec == H264 || caps->codec == VP9) && eight && is_420) || (caps->codec == HEVC && (is_420 || is_444));
     caps->engines = 3;
     caps->formats = is_444 ? 12 : eight ? 1 : 3;
     caps->max_width = caps->max_height = 4096;
@@ -144,7 +144,7 @@ static bool command(Parser* parser, const unsigned char*& at, long long stamp) {
         Picture picture = {};
         unsigned char lent[2] = {at[1], at[2]};
         unsigned offset = 0;
-        picture.index = at[0], picture.is_intra = at[3];
+        picture.index = at[0], picture.is_intra = at[3] & 1, picture.second = at[3] >> 1;
         picture.data = lent, picture.length_ = 2, picture.slices = 1, picture.offsets = &offset;
         parser->stamps[picture.index] = stamp;
         at += 4;

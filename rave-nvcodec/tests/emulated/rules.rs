@@ -175,6 +175,51 @@ fn the_display_area_comes_out_in_the_order_of_display_with_its_times() {
 }
 
 #[test]
+fn a_hidden_picture_has_the_time_of_the_packet_that_shows_it() {
+    let Some(emulated) = emulated() else { return };
+    let video = CodedVideo { codec: Codec::Vp9, ..video(PixelFormat::YUV420P, (64, 48)) };
+    let mut decoder = emulated.decoder(&video);
+    // The frame headers of VP9: hidden, shown, and one that shows a picture from before.
+    let (hidden, shown, existing) = ([0x84, 0], [0x86, 0], [0x88, 0]);
+    let with =
+        |header: [u8; 2], packet: Packet| Packet { data: [&header[..], &packet.data].concat(), ..packet };
+    let packets = vec![
+        with(shown, timed(&[plain(64, 48), decode(0, 1), show(0)], 0)),
+        with(hidden, timed(&[decode(1, 2)], 7)),
+        with(shown, timed(&[decode(2, 3), show(2)], 40)),
+        with(existing, timed(&[show(1)], 80)),
+        with(existing, timed(&[show(1)], 120)),
+        with(shown, timed(&[decode(0, 4), show(0)], 160)),
+    ];
+    let frames = run(&mut decoder, packets).unwrap();
+    let frames = emulated.host(decoder.info(), frames);
+    assert_eq!(times(&frames), [0, 40, 80, 120, 160]);
+    for (frame, value) in frames.iter().zip([1, 3, 2, 2, 4]) {
+        assert_nv12(frame, value, (0, 0));
+    }
+    drop(decoder);
+    emulated.assert_clean();
+}
+
+#[test]
+fn the_second_field_of_a_frame_keeps_the_time_of_the_first() {
+    let Some(emulated) = emulated() else { return };
+    let video = video(PixelFormat::YUV420P, (64, 48));
+    let mut decoder = emulated.decoder(&video);
+    let second = |surface, value| vec![b'D', surface, value, SUCCESS, 2];
+    let packets = vec![
+        timed(&[plain(64, 48), decode(0, 1)], 0),
+        timed(&[second(0, 1), show(0)], 20),
+        timed(&[decode(1, 2)], 40),
+        timed(&[second(1, 2), show(1)], 60),
+    ];
+    let frames = run(&mut decoder, packets).unwrap();
+    assert_eq!(frames.iter().map(|frame| frame.info().pts.ticks()).collect::<Vec<_>>(), [0, 40]);
+    drop((frames, decoder));
+    emulated.assert_clean();
+}
+
+#[test]
 fn a_surface_that_is_used_again_at_once_does_not_spoil_the_frame_before() {
     let Some(emulated) = emulated() else { return };
     let video = video(PixelFormat::YUV420P, (64, 48));
