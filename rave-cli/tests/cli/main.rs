@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used)] // Outside `#[test]` functions the lint does not see that this is a test.
 
+mod compare;
 mod devices;
 mod failures;
 mod streams;
 mod support;
 mod upscale;
+mod verify;

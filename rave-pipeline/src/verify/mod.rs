@@ -99,7 +99,7 @@ fn compare(source: &Side, output: &Side, announced: &Announced) -> Verification 
     findings.extend(picture::compare(source, output, announced));
     findings.extend(streams::compare(source, output, announced, times.shift));
     let video = |side: &Side| side.streams()[side.video.index].clone();
-    findings.extend(tags::compare_streams(&video(source), &video(output), output.is_mov()));
+    findings.extend(tags::compare_streams(&video(source), &video(output), output.format()));
     findings.extend(tags::compare_file(source, output, times.shift.map_or(0, times::nanoseconds)));
     Verification {
         findings,

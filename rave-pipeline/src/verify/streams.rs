@@ -8,7 +8,7 @@ use super::finding::{Aspect, Finding, Verdict};
 use super::matching::partners;
 use super::side::Side;
 use super::tags;
-use super::times::nanoseconds;
+use super::times::{frame_nanoseconds, nanoseconds};
 
 pub(super) fn compare(
     source: &Side,
@@ -86,7 +86,7 @@ impl Pair<'_> {
         let mut findings = vec![contents];
         findings.extend(self.sync(before, after, announced, shift));
         findings.extend(self.decoding());
-        findings.extend(tags::compare_streams(self.before, self.after, self.output.is_mov()));
+        findings.extend(tags::compare_streams(self.before, self.after, self.output.format()));
         let index = self.before.index;
         findings.into_iter().map(|finding| finding.of_stream(index)).collect()
     }
@@ -163,12 +163,7 @@ impl Pair<'_> {
 
     /// Half a frame for what was converted: its pieces begin elsewhere.
     fn tolerance(&self, before: &StreamSurvey, after: &StreamSurvey) -> Tolerance {
-        let times = &self.source.video.timestamps;
-        let span = times
-            .first()
-            .zip(times.last())
-            .map_or(0, |(first, last)| nanoseconds(*last) - nanoseconds(*first));
-        let half_frame = span / (2 * (times.len() as i64 - 1).max(1));
+        let half_frame = frame_nanoseconds(&self.source.video.timestamps) / 2;
         let piece = |survey: &StreamSurvey, stream: &StreamInfo| {
             let ticks = survey.packets.iter().filter_map(|packet| packet.duration_ticks).max().unwrap_or(0);
             nanoseconds(Timestamp::new(ticks, stream.time_base))

@@ -4,18 +4,20 @@ use rave_ffmpeg::{Chapter, StreamInfo};
 
 use super::finding::{Aspect, Finding, Verdict};
 use super::side::Side;
-use super::times::nanoseconds;
+use super::times::{frame_nanoseconds, nanoseconds};
 
 pub(super) fn compare_file(source: &Side, output: &Side, shift_nanoseconds: i64) -> Vec<Finding> {
     let (before, after) = (&source.survey.media, &output.survey.media);
     let mut findings = Vec::new();
-    findings.extend(chapters(&before.chapters, &after.chapters, shift_nanoseconds));
+    // A millisecond is what containers round to.
+    let tolerance = (frame_nanoseconds(&source.video.timestamps) / 2).max(1_500_000);
+    findings.extend(chapters(&before.chapters, &after.chapters, shift_nanoseconds, tolerance));
     findings.extend(metadata(&before.metadata, &after.metadata));
     findings
 }
 
-pub(super) fn compare_streams(before: &StreamInfo, after: &StreamInfo, is_mov: bool) -> Vec<Finding> {
-    let mut findings = vec![language(before, after), disposition(before, after, is_mov)];
+pub(super) fn compare_streams(before: &StreamInfo, after: &StreamInfo, format: &str) -> Vec<Finding> {
+    let mut findings = vec![language(before, after), disposition(before, after, format)];
     findings.extend(metadata(&without_times(&before.metadata), &after.metadata));
     // Rows that say nothing are left out: there would be three for each stream.
     findings.retain(|finding| finding.verdict != Verdict::Same);
@@ -24,13 +26,16 @@ pub(super) fn compare_streams(before: &StreamInfo, after: &StreamInfo, is_mov: b
 
 /// MP4 dates every track; elsewhere only the file has a date.
 fn without_times(pairs: &[(String, String)]) -> Vec<(String, String)> {
-    pairs.iter().filter(|(key, _)| key != "creation_time").cloned().collect()
+    pairs.iter().filter(|(key, _)| !key.eq_ignore_ascii_case("creation_time")).cloned().collect()
 }
 
-/// Matroska counts in nanoseconds, MP4 in milliseconds, and both may round.
-const CHAPTER_TOLERANCE_NANOSECONDS: u64 = 1_500_000;
-
-fn chapters(before: &[Chapter], after: &[Chapter], shift_nanoseconds: i64) -> Option<Finding> {
+/// A chapter starts with a frame: half of one is left for moves and roundings.
+fn chapters(
+    before: &[Chapter],
+    after: &[Chapter],
+    shift_nanoseconds: i64,
+    tolerance_nanoseconds: i64,
+) -> Option<Finding> {
     if before.is_empty() && after.is_empty() {
         return None;
     }
@@ -44,7 +49,7 @@ fn chapters(before: &[Chapter], after: &[Chapter], shift_nanoseconds: i64) -> Op
     }
     let is_off = |(before, after): (&Chapter, &Chapter)| {
         let off = nanoseconds(after.start) - nanoseconds(before.start) - shift_nanoseconds;
-        off.unsigned_abs() > CHAPTER_TOLERANCE_NANOSECONDS
+        off.abs() > tolerance_nanoseconds
     };
     let pairs = || before.iter().zip(after);
     let moved = pairs().position(is_off);
@@ -120,9 +125,9 @@ fn metadata(before: &[(String, String)], after: &[(String, String)]) -> Option<F
     })
 }
 
-/// MP4 counts the time of creation in whole seconds.
+/// MP4 counts the time of creation in whole seconds, and some write it with a space.
 fn same_value(key: &str, before: &str, after: &str) -> bool {
-    let seconds = |text: &str| text.get(..19).map(str::to_owned);
+    let seconds = |text: &str| text.get(..19).map(|text| text.replace(' ', "T"));
     before == after || key == "creation_time" && seconds(before) == seconds(after)
 }
 
@@ -139,27 +144,29 @@ fn language(before: &StreamInfo, after: &StreamInfo) -> Finding {
     Finding::new(Aspect::Language, from, to, verdict)
 }
 
-/// `default` says which stream to begin with; MP4 has only enabled tracks, and Matroska's muxers make one default.
-fn disposition(before: &StreamInfo, after: &StreamInfo, is_mov: bool) -> Finding {
+/// `default` says which stream to begin with: only Matroska tells it, and its muxers make one default.
+fn disposition(before: &StreamInfo, after: &StreamInfo, format: &str) -> Finding {
     let text = |stream: &StreamInfo| match stream.disposition.as_slice() {
         [] => "none".to_owned(),
         roles => roles.join(", "),
     };
-    let without = |stream: &StreamInfo, left_out: &str| -> Vec<&'static str> {
-        stream.disposition.iter().copied().filter(|&role| role != left_out).collect()
+    let but_default = |stream: &StreamInfo| -> Vec<&'static str> {
+        stream.disposition.iter().copied().filter(|&role| role != "default").collect()
     };
     let is_picture = before.is_attached_picture || after.is_attached_picture;
-    let same = before.disposition == after.disposition;
-    let same_but_default = without(before, "default") == without(after, "default");
+    let same_but_default = but_default(before) == but_default(after);
     let finding = |verdict| Finding::new(Aspect::Disposition, text(before), text(after), verdict);
-    match (same, same_but_default) {
-        (true, _) => finding(Verdict::Same),
+    match format.split(',').next().unwrap_or_default() {
+        _ if before.disposition == after.disposition => finding(Verdict::Same),
         _ if is_picture => {
             finding(Verdict::Converted).noted("cover pictures are told in each container's own way")
         }
-        (_, true) if is_mov => finding(Verdict::Converted).noted("MP4 knows only enabled tracks"),
-        (_, true) if !before.disposition.contains(&"default") => {
+        "matroska" if same_but_default && !before.disposition.contains(&"default") => {
             finding(Verdict::Converted).noted("the first stream of a kind is made default")
+        }
+        "matroska" => finding(Verdict::Different),
+        name if same_but_default => {
+            finding(Verdict::Converted).noted(format!("{name} does not tell a default"))
         }
         _ => finding(Verdict::Different),
     }
@@ -203,10 +210,10 @@ mod tests {
     fn chapters_may_be_moved_with_everything_else() {
         let source = [chapter(0, "one"), chapter(500, "two")];
         let moved = [chapter(40, "one"), chapter(540, "two")];
-        assert_eq!(chapters(&source, &moved, 40_000_000).unwrap().verdict, Verdict::Same);
-        assert_eq!(chapters(&source, &moved, 0).unwrap().verdict, Verdict::Different);
-        assert_eq!(chapters(&source, &[], 0).unwrap().verdict, Verdict::Missing);
-        assert_eq!(chapters(&source, &source[..1], 0).unwrap().verdict, Verdict::Different);
-        assert_eq!(chapters(&[], &[], 0), None);
+        assert_eq!(chapters(&source, &moved, 40_000_000, 20_000_000).unwrap().verdict, Verdict::Same);
+        assert_eq!(chapters(&source, &moved, 0, 20_000_000).unwrap().verdict, Verdict::Different);
+        assert_eq!(chapters(&source, &[], 0, 20_000_000).unwrap().verdict, Verdict::Missing);
+        assert_eq!(chapters(&source, &source[..1], 0, 20_000_000).unwrap().verdict, Verdict::Different);
+        assert_eq!(chapters(&[], &[], 0, 20_000_000), None);
     }
 }

@@ -145,20 +145,19 @@ fn duration_finding(source: &Side, output: &Side) -> Finding {
             .map_or(0, |(first, last)| nanoseconds(*last) - nanoseconds(*first));
         span + side.video.last_duration.filter(|_| with_last).map_or(0, nanoseconds)
     });
-    let tolerance = tolerance_nanoseconds(&source.video.timestamps);
+    // Some containers round the last duration, or make it up.
+    let tolerance = frame_nanoseconds(&source.video.timestamps).max(1_000_000).unsigned_abs();
     let verdict = if before.abs_diff(after) <= tolerance { Verdict::Same } else { Verdict::Different };
     let text = |nanoseconds: i64| format!("{:.3} s", nanoseconds as f64 / 1e9);
     let note = (!with_last).then(|| "without the last frame's own duration".to_owned());
     Finding::new(Aspect::Duration, text(before), text(after), verdict).maybe_noted(note)
 }
 
-/// The mean distance of two frames: some containers round the last duration, or make it up.
-fn tolerance_nanoseconds(times: &[Timestamp]) -> u64 {
-    const LEAST: u64 = 1_000_000;
-    let span =
-        times.first().zip(times.last()).map_or(0, |(first, last)| nanoseconds(*last) - nanoseconds(*first));
-    let distances = times.len().saturating_sub(1).max(1) as u64;
-    (span.unsigned_abs() / distances).max(LEAST)
+/// The mean distance of two frames.
+pub(super) fn frame_nanoseconds(times: &[Timestamp]) -> i64 {
+    let ends = times.first().zip(times.last());
+    let span = ends.map_or(0, |(first, last)| nanoseconds(*last) - nanoseconds(*first));
+    span / times.len().saturating_sub(1).max(1) as i64
 }
 
 /// A moment in nanoseconds, for comparing across time bases.
