@@ -5,6 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::schema::matches_schema;
 use crate::support::{Answer, Folder, rave};
 
 fn compare(first: &Path, second: &Path, further: &[&str]) -> Answer {
@@ -56,6 +57,7 @@ fn psnr_is_that_of_ffmpeg() {
             );
         }
         assert_eq!(value["pairs"], 25);
+        matches_schema(&value, "comparison");
     }
 }
 

@@ -5,6 +5,7 @@
 mod compare;
 mod devices;
 mod failures;
+mod schema;
 mod streams;
 mod support;
 mod upscale;

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::schema::matches_schema;
 use crate::support::{Answer, Folder, rave, upscale};
 
 /// Video with tags, two languages of sound, subtitles, a font, chapters and metadata.
@@ -74,6 +75,7 @@ fn a_copy_is_the_same() {
     for further in [&[][..], &["--full"]] {
         let answer = verify(&source, &copy, further);
         assert_eq!((answer.status, differences(&answer)), (0, vec![]), "{}", answer.stdout);
+        matches_schema(&answer.json(), "verification");
         assert_eq!(answer.json()["verdict"], "same", "{}", answer.stdout);
     }
     let table = rave(["verify".as_ref(), source.as_os_str(), copy.as_os_str()]);
