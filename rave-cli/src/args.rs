@@ -30,6 +30,8 @@ pub enum Command {
     Devices(DevicesArgs),
     /// Measure the parts of a job, alone and together
     Bench(BenchArgs),
+    /// Check the program on this machine
+    Selftest(SelftestArgs),
     /// Check that an output holds everything that its source does
     Verify(VerifyArgs),
     /// Measure how near one video is to another: PSNR, SSIM, VMAF
@@ -38,7 +40,8 @@ pub enum Command {
 
 impl Command {
     /// The names that stand for a command; anything else belongs to `upscale`.
-    pub const NAMES: &[&str] = &["upscale", "probe", "models", "devices", "bench", "verify", "compare"];
+    pub const NAMES: &[&str] =
+        &["upscale", "probe", "models", "devices", "bench", "selftest", "verify", "compare"];
 }
 
 #[derive(Debug, Args)]
@@ -200,6 +203,15 @@ pub struct BenchArgs {
     /// How often each part is measured, at least 3
     #[arg(long, value_name = "N", default_value = "3", value_parser = parse_rounds)]
     pub rounds: usize,
+    #[command(flatten)]
+    pub inference: InferenceArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct SelftestArgs {
     #[command(flatten)]
     pub inference: InferenceArgs,
     /// Print one JSON object

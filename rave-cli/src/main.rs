@@ -20,6 +20,7 @@ mod models;
 mod probe;
 mod progress;
 mod report;
+mod selftest;
 mod signals;
 mod stdout;
 mod table;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         Command::Models(args) => (models::run(args), args.json),
         Command::Devices(args) => (devices::run(args), args.json),
         Command::Bench(args) => (bench::run(args), args.json),
+        Command::Selftest(args) => (selftest::run(args), args.json),
         Command::Compare(args) => (compare::run(args), args.json),
         Command::Verify(args) => (verify::run(args), args.json),
     };

@@ -52,10 +52,10 @@ pub use error::Error;
 pub use meter::{QueueReport, Report, StageReport};
 #[cfg(feature = "upscale")]
 pub use upscale::{
-    BenchOptions, BenchReport, CheckReport, Choice, DecoderChoice, Destination, DeviceChoice, Existing,
-    FrameSummary, FrameTarget, GpuReport, InferenceOptions, Mismatch, Part, Progress, Queues, Refused,
-    SampleFile, Target, UpscaleJob, UpscaleOptions, UpscalePlan, UpscaleReport, Way, WayReport, Written,
-    bench,
+    BenchOptions, BenchReport, Check, CheckReport, Choice, DecoderChoice, Destination, DeviceChoice,
+    Existing, FrameSummary, FrameTarget, GpuReport, InferenceOptions, Mismatch, Outcome, Part, Progress,
+    Queues, Refused, SampleFile, SelftestReport, Target, UpscaleJob, UpscaleOptions, UpscalePlan,
+    UpscaleReport, Way, WayReport, Written, bench, selftest,
 };
 #[cfg(feature = "upscale")]
 pub use verify::{

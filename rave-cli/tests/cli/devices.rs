@@ -165,6 +165,39 @@ fn samples_can_be_piped() {
     assert_eq!(output.stdout.windows(6).filter(|window| window == b"FRAME\n").count(), 10);
 }
 
+#[test]
+fn a_selftest_passes_and_says_what_it_did_not_check() {
+    let answer = rave(["selftest", "--json", "-m", "resize-cubic-x2"]);
+    let json = answer.succeeded().json();
+    assert_eq!(json["failed"], 0, "{json}");
+    assert!(json["passed"].as_u64().unwrap() >= 5, "{json}");
+    for check in json["checks"].as_array().unwrap() {
+        assert!(!check["detail"].as_str().unwrap().is_empty(), "{check}");
+    }
+    if !has_gpu() {
+        let about_gpu = |check: &&Value| check["name"].as_str().unwrap().starts_with("kernel: ");
+        let kernels: Vec<_> = json["checks"].as_array().unwrap().iter().filter(about_gpu).collect();
+        assert!(!kernels.is_empty());
+        assert!(kernels.iter().all(|check| check["outcome"] == "skipped"), "{json}");
+    }
+}
+
+#[test]
+fn a_bench_measures_every_way_and_gives_ratios() {
+    let flags = ["--size", "64x48", "--frames", "40", "-m", "resize-cubic-x2"];
+    let json = rave(["bench", "--json"].iter().chain(&flags)).succeeded().json();
+    let ways = json["ways"].as_array().unwrap();
+    let names: Vec<_> = ways.iter().map(|way| way["way"].as_str().unwrap()).collect();
+    assert_eq!(names, ["model", "chain", "decode", "end_to_end", "encoded"]);
+    for way in ways {
+        assert_eq!(way["frames_per_second"].as_array().unwrap().len(), 3, "{way}");
+        assert!(way["median_frames_per_second"].as_f64().unwrap() > 0.0, "{way}");
+    }
+    for ratio in json["ratios"].as_array().unwrap() {
+        assert!(ratio["ratio"].as_f64().unwrap() > 0.0, "{ratio}");
+    }
+}
+
 /// All samples of a file as ffmpeg decodes them.
 fn samples(path: &Path) -> Vec<u8> {
     let mut ffmpeg = Command::new("ffmpeg");

@@ -15,6 +15,7 @@ mod output;
 mod progress;
 mod report;
 mod samples;
+mod selftest;
 mod sinks;
 mod stages;
 mod synthetic;
@@ -28,5 +29,6 @@ pub use options::{DecoderChoice, DeviceChoice, InferenceOptions, Queues, Upscale
 pub use output::Existing;
 pub use progress::Progress;
 pub use report::{GpuReport, UpscalePlan, UpscaleReport, Written};
+pub use selftest::{Check, Outcome, SelftestReport, selftest};
 pub use sinks::FrameSummary;
 pub use target::{Destination, FrameTarget, SampleFile, Target};

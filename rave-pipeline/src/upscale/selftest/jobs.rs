@@ -1,0 +1,180 @@
+use std::fs;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use rave_core::{Digest, PixelFormat};
+use rave_cuda::Pool;
+use rave_ffmpeg::{Input, VideoCodec};
+use rave_tensorrt::{BuiltIn, ModelSource, Precision, Runtime};
+
+use super::{Check, Checked, Not, Run, ensure, needed};
+use crate::Error;
+use crate::upscale::bench::Scratch;
+use crate::upscale::synthetic::write_clip;
+use crate::upscale::{
+    DecoderChoice, Destination, DeviceChoice, Existing, FrameTarget, Part, Queues, SampleFile, Target,
+    UpscaleJob, UpscaleOptions, UpscaleReport, Written,
+};
+
+const SIZE: (u32, u32) = (320, 180);
+const FRAMES: u64 = 48;
+
+/// Whole jobs on a clip that is made for it.
+pub(super) fn check<F: FnMut(&Check)>(
+    runtime: &Runtime,
+    options: &UpscaleOptions,
+    gpu: &Result<Pool, String>,
+    run: &mut Run<F>,
+) -> Result<(), Error> {
+    let scratch = Scratch::new()?;
+    let jobs = Jobs { runtime, options, scratch: &scratch };
+    let clips = [
+        ("h264", VideoCodec::H264, PixelFormat::YUV420P),
+        ("hevc", VideoCodec::Hevc, PixelFormat::YUV420P),
+        ("hevc10", VideoCodec::Hevc, PixelFormat::YUV420P10),
+    ];
+    for (name, codec, format) in clips {
+        let path = jobs.clip(name);
+        run.check(format!("clip: {codec} {format} encoded"), || {
+            write_clip(&path, codec, format, SIZE, FRAMES)?;
+            Ok(format!("{FRAMES} frames"))
+        });
+    }
+    for (name, codec, format) in clips {
+        run.check(format!("decoders: nvdec and software, {codec} {format}"), || {
+            needed(gpu)?;
+            jobs.decoders_agree(&jobs.clip(name))
+        });
+    }
+    for (precision, least_decibels) in [(Precision::Fp32, 60.0), (Precision::Fp16, 45.0)] {
+        run.check(format!("model: GPU in {precision} against CPU in fp32"), || {
+            needed(gpu)?;
+            jobs.gpu_agrees_with_cpu(precision, least_decibels)
+        });
+    }
+    run.check("job: every frame once, the same for every queue and every run", || {
+        jobs.queues_do_not_matter()
+    });
+    run.check("job: no frame crosses the bus", || {
+        needed(gpu)?;
+        jobs.nothing_crosses_the_bus()
+    });
+    run.check("job: a file that passes its check", || jobs.file_is_checked());
+    Ok(())
+}
+
+struct Jobs<'a> {
+    runtime: &'a Runtime,
+    options: &'a UpscaleOptions,
+    scratch: &'a Scratch,
+}
+
+impl Jobs<'_> {
+    fn clip(&self, name: &str) -> PathBuf {
+        self.scratch.file(&format!("{name}.mkv"))
+    }
+
+    fn run(&self, input: &Path, target: &Target, options: &UpscaleOptions) -> Result<UpscaleReport, Not> {
+        if !input.exists() {
+            return Err(Not::Run("there is no clip".into()));
+        }
+        let options = UpscaleOptions { existing: Existing::Replace, ..options.clone() };
+        let job = UpscaleJob::open(self.runtime, &Input::File(input.to_path_buf()), target, &options)?;
+        Ok(job.run(|_| {})?)
+    }
+
+    fn digests(&self, input: &Path, options: &UpscaleOptions) -> Result<(Vec<Digest>, UpscaleReport), Not> {
+        let report = self.run(input, &Target::Frames(FrameTarget::Digest), options)?;
+        match &report.written {
+            Written::Frames { summary, .. } => Ok((summary.digests.clone(), report)),
+            Written::File { .. } => Err(Not::Passed("a file was written".into())),
+        }
+    }
+
+    /// With the network that merely interpolates, so that a difference is the decoders'.
+    fn decoders_agree(&self, input: &Path) -> Checked {
+        let of = |decoder| {
+            let model = BuiltIn::find("resize-cubic-x2").map(ModelSource::BuiltIn);
+            self.digests(input, &UpscaleOptions { decoder, model, ..self.options.clone() })
+        };
+        let (software, _) = of(DecoderChoice::Software)?;
+        let (nvdec, _) = of(DecoderChoice::Nvdec)?;
+        let equal = software.iter().zip(&nvdec).filter(|(a, b)| a == b).count();
+        ensure(
+            software.len() == nvdec.len() && equal == software.len(),
+            format!("{equal} frames are equal, of {} and {}", software.len(), nvdec.len()),
+        )?;
+        Ok(format!("{equal} frames are equal"))
+    }
+
+    fn gpu_agrees_with_cpu(&self, precision: Precision, least_decibels: f64) -> Checked {
+        let model = self.options.model.clone().or(BuiltIn::find("rave-x2").map(ModelSource::BuiltIn));
+        let samples = |device, precision, name: &str| {
+            let mut options = UpscaleOptions { model: model.clone(), ..self.options.clone() };
+            (options.inference.device, options.inference.precision) = (device, precision);
+            options.inference.provider =
+                self.options.inference.provider.filter(|_| device != DeviceChoice::Cpu);
+            options.decoder = DecoderChoice::Software;
+            let path = self.scratch.file(name);
+            let target = FrameTarget::Samples(SampleFile::Raw, Destination::File(path.clone()));
+            self.run(&self.clip("h264"), &Target::Frames(target), &options)?;
+            fs::read(&path).map_err(|error| Not::Passed(error.to_string()))
+        };
+        let on_gpu = match self.options.inference.device {
+            DeviceChoice::Auto | DeviceChoice::Cpu => DeviceChoice::Cuda(0),
+            device @ DeviceChoice::Cuda(_) => device,
+        };
+        let expected = samples(DeviceChoice::Cpu, Precision::Fp32, "cpu.yuv")?;
+        let decibels = psnr(&expected, &samples(on_gpu, precision, "gpu.yuv")?)?;
+        ensure(decibels >= least_decibels, format!("{decibels:.1} dB, {least_decibels} dB are needed"))?;
+        Ok(format!("{decibels:.1} dB"))
+    }
+
+    fn queues_do_not_matter(&self) -> Checked {
+        let mut first: Option<Vec<Digest>> = None;
+        for depth in [4, 1, 8, 4] {
+            let queues = Queues { decoded: depth, preprocessed: depth, upscaled: depth, ..Queues::default() };
+            let (digests, _) =
+                self.digests(&self.clip("h264"), &UpscaleOptions { queues, ..self.options.clone() })?;
+            ensure(digests.len() as u64 == FRAMES, format!("{} frames of {FRAMES}", digests.len()))?;
+            let expected = first.get_or_insert_with(|| digests.clone());
+            ensure(*expected == digests, format!("queues of {depth} give other frames"))?;
+        }
+        Ok(format!("{FRAMES} frames, queues of 1, 4 and 8"))
+    }
+
+    /// What crosses is tables, digests and statistics: a few KiB for a frame.
+    fn nothing_crosses_the_bus(&self) -> Checked {
+        let sessions = NonZeroUsize::MIN;
+        let options = UpscaleOptions { decode_sessions: Some(sessions), ..self.options.clone() };
+        let (_, report) = self.digests(&self.clip("hevc"), &options)?;
+        let decoder = report.plan.choices.iter().find(|choice| choice.part == Part::Decoder);
+        if let Some(software) = decoder.filter(|choice| choice.taken != "nvdec") {
+            return Err(Not::Run(software.to_string()));
+        }
+        let Some(gpu) = &report.gpu else { return Err(Not::Run("the job ran on the CPU".into())) };
+        let frame = u64::from(SIZE.0) * u64::from(SIZE.1);
+        let (up, down) = (gpu.pool.uploaded_bytes, gpu.pool.downloaded_bytes / FRAMES);
+        ensure(
+            up < frame && down < frame / 2,
+            format!("{up} bytes went up, {down} bytes a frame came down"),
+        )?;
+        Ok(format!("{up} bytes went up, {down} bytes a frame came down"))
+    }
+
+    fn file_is_checked(&self) -> Checked {
+        let report =
+            self.run(&self.clip("h264"), &Target::File(self.scratch.file("file.mp4")), self.options)?;
+        ensure(report.frames() == FRAMES, format!("{} frames of {FRAMES}", report.frames()))?;
+        let choices: Vec<_> = report.plan.choices.iter().map(|choice| choice.taken.as_str()).collect();
+        Ok(format!("by {}", choices.join(", ")))
+    }
+}
+
+/// Of 8-bit samples.
+fn psnr(a: &[u8], b: &[u8]) -> Result<f64, Not> {
+    ensure(a.len() == b.len() && !a.is_empty(), format!("{} and {} bytes", a.len(), b.len()))?;
+    let squared = |(a, b): (&u8, &u8)| f64::from(a.abs_diff(*b)).powi(2);
+    let mean = a.iter().zip(b).map(squared).sum::<f64>() / a.len() as f64;
+    Ok(if mean == 0.0 { f64::INFINITY } else { 10.0 * (255.0 * 255.0 / mean).log10() })
+}
