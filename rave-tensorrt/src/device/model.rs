@@ -66,12 +66,13 @@ pub struct CudaOptions {
 /// In what convolutions and matrix products of single-precision models multiply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Multiply {
-    /// Single precision.
+    /// TF32 on the tensor cores of GPUs from compute capability 8.0 on: the range of single precision with the 10
+    /// fractional bits of half; sums are in single precision. On the networks that were measured the output is within 71 to
+    /// 96 dB of the CPU's, at 2.8 times the speed.
     #[default]
-    Fp32,
-    /// TF32 on the tensor cores of GPUs from compute capability 8.0 on: the range of single precision, the 10 fractional
-    /// bits of half.
     Tf32,
+    /// Single precision: within 127 to 154 dB of the CPU's output.
+    Fp32,
 }
 
 /// How cuDNN finds the algorithm of each convolution, for each size of pictures.

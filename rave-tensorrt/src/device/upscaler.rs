@@ -14,6 +14,7 @@ use crate::device::model::{DeviceModel, OnNan};
 use crate::device::session::{DeviceNetwork, Purpose};
 use crate::error::Error;
 use crate::info::{ModelInfo, device_memory_estimate};
+use crate::origin::Origin;
 use crate::plan::{Tile, UpscalerOptions, axes};
 use crate::report::ReportHandle;
 use crate::tiling::{Axis, tile_size};
@@ -102,7 +103,7 @@ impl DeviceWork {
         let room_bytes = room_bytes(pool)?;
         let fits = |width, height| picture_bytes(model.info(), width, height) <= room_bytes;
         let axes = axes(model.info(), input, &options, fits)?;
-        let lane = Some(first_that_fits(&model, input, &options, axes)?);
+        let lane = Some(first_that_fits(&model, model.origin(), input, &options, axes)?);
         let single =
             if model.origin().is_in_single_precision() { Single::Same } else { Single::NotNeededYet };
         let waiting = VecDeque::with_capacity(LOOKED_AT_LATER + 1);
@@ -153,7 +154,7 @@ impl DeviceWork {
     fn shrink(&mut self, axes: [Axis; 2]) -> Result<(), Error> {
         // Its memory is needed.
         self.lane = None;
-        let lane = first_that_fits(&self.model, &self.input, &self.options, axes)?;
+        let lane = first_that_fits(&self.model, self.model.origin(), &self.input, &self.options, axes)?;
         tracing::warn!(tile = ?tile_size(&lane.axes), "out of GPU memory, going on in smaller tiles");
         self.lane = Some(lane);
         self.tell();
@@ -206,7 +207,7 @@ impl DeviceWork {
             let origin = self.model.origin().in_single_precision()?;
             let axes = self.lane.as_ref().map(|lane| lane.axes.clone());
             if let Some(axes) = axes {
-                let fitted = Fitted::with_origin(&self.model, &origin, &self.input, axes)?;
+                let fitted = first_that_fits(&self.model, &origin, &self.input, &self.options, axes)?;
                 self.single = Single::Loaded(Box::new(fitted));
             }
         }
@@ -246,7 +247,7 @@ impl Fitted {
     /// Opens a session on a stream of its own and runs it once.
     pub(super) fn with_origin(
         model: &DeviceModel,
-        origin: &crate::origin::Origin,
+        origin: &Origin,
         input: &VideoInfo,
         axes: [Axis; 2],
     ) -> Result<Self, Error> {
@@ -265,12 +266,13 @@ impl Fitted {
 /// A lane for `axes`, or with [`Tile::Auto`] for the largest smaller tiles that memory suffices for.
 fn first_that_fits(
     model: &DeviceModel,
+    origin: &Origin,
     input: &VideoInfo,
     options: &UpscalerOptions,
     mut axes: [Axis; 2],
 ) -> Result<Fitted, Error> {
     loop {
-        match Fitted::with_origin(model, model.origin(), input, axes.clone()) {
+        match Fitted::with_origin(model, origin, input, axes.clone()) {
             Err(error) if error.is_recoverable() && options.tile == Tile::Auto => {
                 axes = smaller(model.info(), input, options, &axes).ok_or(error)?;
             }
