@@ -6,6 +6,7 @@ use rave_ffmpeg::{StreamMap, VideoCodec};
 
 use crate::compare::CompareArgs;
 use crate::inference::InferenceArgs;
+use crate::picture::PictureArgs;
 use crate::verify::VerifyArgs;
 
 /// Upscale video with a neural network.
@@ -57,6 +58,8 @@ pub struct UpscaleArgs {
     pub output: PathBuf,
     #[command(flatten)]
     pub inference: InferenceArgs,
+    #[command(flatten)]
+    pub picture: PictureArgs,
 
     /// Video codec: h264, hevc, av1, ffv1 or vp9 [default: the container's usual one]
     #[arg(long, value_name = "CODEC", help_heading = "Encoding")]

@@ -2,8 +2,11 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use rave_pipeline::{DecoderChoice, DeviceChoice, InferenceOptions, UpscaleOptions};
+use rave_core::Rational;
+use rave_pipeline::{DecoderChoice, DeviceChoice, InferenceOptions, OutputSize, UpscaleOptions};
 use rave_tensorrt::{BuiltIn, ModelSource, OnNan, Precision, Provider, Tile};
+
+use crate::picture::parse_scale;
 
 /// Which network runs where.
 #[derive(Debug, Args)]
@@ -11,9 +14,9 @@ pub struct InferenceArgs {
     /// ONNX model file, or the name of a built-in model (see `rave models`)
     #[arg(short, long, value_name = "MODEL", help_heading = "Model")]
     pub model: Option<PathBuf>,
-    /// Factor of the built-in model
-    #[arg(long, value_name = "N", default_value = "2", value_parser = parse_scale, conflicts_with = "model", help_heading = "Model")]
-    pub scale: u32,
+    /// Enlarge by this factor, such as 2, 3 or 1.5: what the model does not give is resampled [default: the model's]
+    #[arg(long, value_name = "R", value_parser = parse_scale, help_heading = "Model")]
+    pub scale: Option<Rational>,
     /// Where frames are converted and enlarged: auto, cpu, or cuda:N (or only N)
     #[arg(short, long, value_name = "DEVICE", default_value = "auto", value_parser = parse_device, help_heading = "Device")]
     pub device: DeviceChoice,
@@ -66,7 +69,10 @@ impl InferenceArgs {
     /// Sets what they say.
     pub fn put_into(&self, options: &mut UpscaleOptions) {
         options.model = self.model.as_deref().map(model);
-        options.scale = self.scale;
+        if let Some(factor) = self.scale {
+            options.picture.size = OutputSize::Factor(factor);
+            options.scale = if factor.to_f64() <= 2.0 { 2 } else { 4 };
+        }
         options.inference = InferenceOptions {
             device: self.device,
             provider: match self.provider {
@@ -164,12 +170,6 @@ fn parse_tile(text: &str) -> Result<TileArg, String> {
             _ => Err("expected auto, off, or a number of pixels from 16 to 65536".into()),
         },
     }
-}
-
-/// A factor of which there is a built-in model.
-fn parse_scale(text: &str) -> Result<u32, String> {
-    let known = text.parse().ok().filter(|&scale| BuiltIn::default_for(scale).is_some());
-    known.ok_or_else(|| "no built-in model has this factor; `rave models` lists them".into())
 }
 
 fn parse_threads(text: &str) -> Result<NonZeroUsize, String> {

@@ -17,6 +17,7 @@ mod inference;
 mod json;
 mod logging;
 mod models;
+mod picture;
 mod probe;
 mod progress;
 mod report;
@@ -73,8 +74,14 @@ fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
 }
 
 /// FFmpeg's flags of more than one letter.
-const FFMPEG_FLAGS: [(&str, &str); 3] =
-    [("-an", "--no-audio"), ("-sn", "--no-subtitles"), ("-dn", "--no-data")];
+const FFMPEG_FLAGS: [(&str, &str); 6] = [
+    ("-an", "--no-audio"),
+    ("-sn", "--no-subtitles"),
+    ("-dn", "--no-data"),
+    ("-ss", "--start"),
+    ("-t", "--duration"),
+    ("-to", "--to"),
+];
 
 fn with_long_flags(arguments: Vec<OsString>) -> Vec<OsString> {
     let long = |argument: OsString| {

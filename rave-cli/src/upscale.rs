@@ -66,7 +66,12 @@ fn target(args: &UpscaleArgs) -> Result<Target, BoxError> {
 
 fn options(args: &UpscaleArgs) -> Result<UpscaleOptions, BoxError> {
     let mut options = UpscaleOptions {
-        demuxer: DemuxerOptions { stream: args.stream, frame_rate: frame_rate(args)?, ..Default::default() },
+        demuxer: DemuxerOptions {
+            stream: args.stream,
+            frame_rate: frame_rate(args)?,
+            range: args.picture.range(),
+            ..Default::default()
+        },
         corruption: if args.strict { Corruption::Strict } else { Corruption::Conceal },
         codec: args.codec,
         encoder: encoder(args),
@@ -74,6 +79,7 @@ fn options(args: &UpscaleArgs) -> Result<UpscaleOptions, BoxError> {
             incompatible: if args.drop_incompatible { Incompatible::Drop } else { Incompatible::Refuse },
             copy: copy(args),
         },
+        picture: args.picture.options(),
         existing: if args.overwrite { Existing::Replace } else { Existing::Keep },
         queues: Queues {
             decoded: args.decode_cap,

@@ -39,7 +39,8 @@ fn lanczos_is_zimgs() {
         (PixelFormat::YUV444P, "yuv444p"),
         (yuv(Chroma::C422, Sample::Uint { bits: 10 }, Packing::Planar), "yuv422p10le"),
     ] {
-        let source = "testsrc2=s=320x180:d=0.04,trim=end_frame=1,setparams=range=tv:colorspace=bt709,setsar=1";
+        let source =
+            "testsrc2=s=320x180:d=0.04,trim=end_frame=1,setparams=range=tv:colorspace=bt709,setsar=1";
         // Half the saturation and contrast: zimg clips what overshoots between its two passes.
         let soft = "lutyuv=y=val/2+maxval/4:u=val/2+maxval/4:v=val/2+maxval/4";
         let filter = format!("{source},format={name},{soft}");

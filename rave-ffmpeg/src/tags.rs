@@ -105,7 +105,7 @@ fn holds_role(container: &Container, role: &str) -> bool {
 
 fn is_own(key: &str) -> bool {
     let starts_with = |own: &&str| key.get(..own.len()).is_some_and(|start| start.eq_ignore_ascii_case(own));
-    matches!(key, "handler_name" | "rotate") || STREAMS_OWN.iter().any(|own| starts_with(&own))
+    matches!(key, "handler_name" | "rotate") || STREAMS_OWN.iter().any(starts_with)
 }
 
 fn holds_stream_key(container: &Container, key: &str) -> bool {

@@ -53,9 +53,9 @@ pub use meter::{QueueReport, Report, StageReport};
 #[cfg(feature = "upscale")]
 pub use upscale::{
     BenchOptions, BenchReport, Check, CheckReport, Choice, DecoderChoice, Destination, DeviceChoice,
-    Existing, FrameSummary, FrameTarget, GpuReport, InferenceOptions, Mismatch, Outcome, Part, Progress,
-    Queues, Refused, SampleFile, SelftestReport, Target, UpscaleJob, UpscaleOptions, UpscalePlan,
-    UpscaleReport, Way, WayReport, Written, bench, selftest,
+    Existing, FrameSummary, FrameTarget, GpuReport, InferenceOptions, Mismatch, Orientation, Outcome,
+    OutputSize, Part, PictureOptions, Progress, Queues, Refused, SampleFile, SelftestReport, Target,
+    UpscaleJob, UpscaleOptions, UpscalePlan, UpscaleReport, Way, WayReport, Written, bench, selftest,
 };
 #[cfg(feature = "upscale")]
 pub use verify::{

@@ -5,6 +5,7 @@
 mod compare;
 mod devices;
 mod failures;
+mod picture;
 mod schema;
 mod streams;
 mod support;

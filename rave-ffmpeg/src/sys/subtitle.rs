@@ -41,7 +41,7 @@ impl SubtitleConverter {
             (*raw).pkt_timebase = av_time_base(time_base);
             AvError::check(ffi::avcodec_open2(raw, from, ptr::null_mut()))?;
             let raw = encoder.0.as_ptr();
-            (*raw).time_base = ffi::AVRational { num: 1, den: ffi::AV_TIME_BASE as i32 };
+            (*raw).time_base = ffi::AVRational { num: 1, den: ffi::AV_TIME_BASE };
             encoder.take_header(&decoder)?;
             AvError::check(ffi::avcodec_open2(raw, to, ptr::null_mut()))?;
         }

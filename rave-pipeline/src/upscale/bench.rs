@@ -235,7 +235,7 @@ impl Bench<'_> {
         let placed = Placed::new(self.runtime, &self.options.upscale)?;
         let source = Source { input: &self.input, stream, info: *pictures.info() };
         let line = self.synthetic_line(&pictures, &placed)?.queue(self.options.upscale.queues.decoded);
-        let enlarged = Enlarged::new(line, placed.network, &mut job)?;
+        let enlarged = Enlarged::new(line, pictures.info(), placed.network, &mut job)?;
         let end = FrameEnd::new(enlarged.line, &source, &FrameTarget::Null, &mut job)?;
         let opening = start.elapsed().as_secs_f64();
         let (_, report) = end.chain.run(&control, |_| {})?;
@@ -279,7 +279,7 @@ impl Bench<'_> {
         let (upscale, pictures) = (&self.options.upscale, self.pictures()?);
         let placed = Placed::new(self.runtime, upscale)?;
         let format = placed.network.info().input_format(pictures.info().format);
-        let wanted = Wanted { format, color: working_color(pictures.info()) };
+        let wanted = Wanted::rounded(format, working_color(pictures.info()));
         let mut to_model = Conversions::new(pictures.info(), wanted)?;
         let (info, frame) = (*to_model.output_info(), pictures.frame(&HostPool::new(), 0));
         let frame = to_model.convert(frame).map_err(Error::leaf)?;

@@ -1,6 +1,8 @@
 //! Conversions of frames, in host memory or on a GPU, in one step or two.
 
-use rave_core::{BoxError, ChromaFilter, ColorSpec, Convert, HostFrame, PixelFormat, Stage, VideoInfo};
+use rave_core::{
+    BoxError, ChromaFilter, ColorSpec, Convert, Dither, HostFrame, PixelFormat, Stage, VideoInfo,
+};
 use rave_cuda::{CudaConvert, CudaFrame, Pool};
 
 use crate::Error;
@@ -11,9 +13,16 @@ pub(super) struct Wanted {
     pub(super) format: PixelFormat,
     /// The colour of Y'CbCr samples, also of those that R'G'B' ones come from or become.
     pub(super) color: ColorSpec,
+    /// How integers are rounded.
+    pub(super) dither: Dither,
 }
 
 impl Wanted {
+    /// Integers are the nearest.
+    pub(super) const fn rounded(format: PixelFormat, color: ColorSpec) -> Self {
+        Self { format, color, dither: Dither::None }
+    }
+
     fn with(self, format: PixelFormat) -> Self {
         Self { format, ..self }
     }
@@ -42,17 +51,20 @@ pub(super) struct CudaConversions {
 impl Conversions {
     /// In one step, or by way of R'G'B' where there is no direct way.
     pub(super) fn new(from: &VideoInfo, wanted: Wanted) -> Result<Self, Error> {
-        let one =
-            |from: &VideoInfo, to: Wanted| Convert::new(from, to.format, to.coded(), ChromaFilter::Bilinear);
-        match one(from, wanted) {
-            Ok(direct) => Ok(Self::of(vec![direct], from)),
-            Err(error) if from.format.chroma() == wanted.format.chroma() => Err(Error::leaf(error)),
-            Err(_) => {
-                let to_rgb = one(from, wanted.with(PixelFormat::RGB_F32)).map_err(Error::leaf)?;
-                let from_rgb = one(to_rgb.output_info(), wanted).map_err(Error::leaf)?;
-                Ok(Self::of(vec![to_rgb, from_rgb], from))
-            }
+        let one = |from: &VideoInfo, to: Wanted| {
+            Convert::with_dither(from, to.format, to.coded(), ChromaFilter::Bilinear, to.dither)
+        };
+        let error = match one(from, wanted) {
+            Ok(direct) => return Ok(Self::of(vec![direct], from)),
+            Err(error) => error,
+        };
+        let is_rgb = |format| matches!(format, PixelFormat::Rgb { .. });
+        if is_rgb(from.format) || is_rgb(wanted.format) {
+            return Err(Error::leaf(error));
         }
+        let to_rgb = one(from, wanted.with(PixelFormat::RGB_F32)).map_err(Error::leaf)?;
+        let from_rgb = one(to_rgb.output_info(), wanted).map_err(Error::leaf)?;
+        Ok(Self::of(vec![to_rgb, from_rgb], from))
     }
 
     fn of(steps: Vec<Convert>, input: &VideoInfo) -> Self {

@@ -108,7 +108,12 @@ impl Decoded {
         job.choices.push(Choice { part: Part::Decoder, taken: "software".into(), refused });
         job.memory.add_queue(&info, queue)?;
         let (record, counts) = (SharedRecord::default(), DecodeCounts::Software(decoder.report()));
-        let stage = Recording { decoder, record: SharedRecord::clone(&record), control: job.control.clone() };
+        let stage = Recording {
+            decoder,
+            stream: stream.clone(),
+            record: SharedRecord::clone(&record),
+            control: job.control.clone(),
+        };
         let line = Line::Host(LineIn { chain: packets.then("decode", stage).queue(queue), info });
         Ok(Self { line, info, record, counts })
     }
@@ -124,7 +129,12 @@ impl Decoded {
         job.choices.push(Choice::first(Part::Decoder, "nvdec"));
         let counts = DecodeCounts::Hardware(decoder.report(), decoder.switch());
         let record = SharedRecord::default();
-        let stage = Recording { decoder, record: SharedRecord::clone(&record), control: job.control.clone() };
+        let stage = Recording {
+            decoder,
+            stream: stream.clone(),
+            record: SharedRecord::clone(&record),
+            control: job.control.clone(),
+        };
         let chain = packets.then("decode", stage).queue(job.options.queues.decoded);
         Self { line: Line::Device(LineIn { chain, info }, gpu.pool.clone()), info, record, counts }
     }
@@ -133,7 +143,7 @@ impl Decoded {
 impl Assembling<'_> {
     /// The decoder's frames with every colour property said, and a sentence for each that had to be assumed.
     fn resolved(&mut self, decoded: &VideoInfo, stream: &VideoStream) -> VideoInfo {
-        let (color, assumed) = decoded.color.resolve(decoded.width, decoded.height);
+        let (color, assumed) = self.given_color(decoded).resolve(decoded.width, decoded.height);
         if !assumed.is_empty() {
             let assumed = assumed.join(", ");
             self.notices.push(format!("the source does not say its colours, assumed {assumed}"));

@@ -11,7 +11,6 @@ use rave_ffmpeg::{
 
 use super::choice::{Choice, Part};
 use super::convert::Wanted;
-use super::enlarge::working_color;
 use super::line::{Line, LineIn};
 use super::memory::HostMemory;
 use super::options::UpscaleOptions;
@@ -122,8 +121,8 @@ impl Source<'_> {
         self.stream.info().format
     }
 
-    fn wanted(&self, format: PixelFormat) -> Wanted {
-        Wanted { format, color: working_color(&self.info) }
+    fn wanted(&self, format: PixelFormat, job: &mut Assembling<'_>) -> Wanted {
+        Wanted { format, color: job.output_color(&self.info), dither: job.options.picture.dither }
     }
 }
 
@@ -158,7 +157,8 @@ impl FileEnd {
         let (format, changes) =
             SoftwareEncoder::pixel_format(&enlarged_source, &encoder_options).map_err(Error::leaf)?;
         job.notices.extend(changes);
-        let line = line.convert("postprocess", source.wanted(format), &mut job.notices)?;
+        let wanted = source.wanted(format, job);
+        let line = line.convert("postprocess", wanted, &mut job.notices)?;
         let LineIn { chain, info } = line.queue(options.queues.upscaled).into_host()?;
         job.memory.add_encoder(&info, options.queues.upscaled)?;
         job.memory.check()?;
@@ -198,7 +198,7 @@ impl FrameEnd {
             FrameTarget::Samples(kind, _) => *kind,
             FrameTarget::Null | FrameTarget::Digest => SampleFile::Raw,
         };
-        let wanted = source.wanted(sample_format(kind, source.coded_format()));
+        let wanted = source.wanted(sample_format(kind, source.coded_format()), job);
         let line = line.convert("postprocess", wanted, &mut job.notices)?.queue(queues.upscaled);
         if let Line::Host(line) = &line {
             job.memory.add_queue(&line.info, queues.upscaled)?;

@@ -17,11 +17,16 @@ pub(super) struct Enlarged {
 }
 
 impl Enlarged {
-    /// Appends the conversion to the network's format and the network.
-    pub(super) fn new(line: Line, network: Network, job: &mut Assembling<'_>) -> Result<Self, Error> {
-        let (source, options, queues) = (*line.info(), job.options, job.options.queues);
+    /// Appends the conversion to the network's format and the network. `source` is what the frames were decoded as.
+    pub(super) fn new(
+        line: Line,
+        source: &VideoInfo,
+        network: Network,
+        job: &mut Assembling<'_>,
+    ) -> Result<Self, Error> {
+        let (options, queues) = (job.options, job.options.queues);
         let format = network.info().input_format(source.format);
-        let wanted = Wanted { format, color: working_color(&source) };
+        let wanted = Wanted::rounded(format, working_color(source));
         let upscaler_options = UpscalerOptions { tile: options.tile, ..UpscalerOptions::default() };
         match network {
             Network::Host(model) => {

@@ -283,7 +283,7 @@ impl Tail {
         let upload = Upload::new(pool, &decoded)?;
         let (color, _) = info.color.resolve(info.width, info.height);
         let resolved = VideoInfo { color, ..decoded };
-        let repack = CudaConversions::new(pool, &resolved, Wanted { format: info.format, color })?;
+        let repack = CudaConversions::new(pool, &resolved, Wanted::rounded(info.format, color))?;
         let repack = repack.ok_or_else(|| {
             BoxError::from(rave_core::Error::Format {
                 format: decoded.format.to_string(),

@@ -10,6 +10,7 @@ use super::device::{Gpu, Network, Placed};
 use super::end::{Assembling, End, Goal, Source};
 use super::enlarge::Enlarged;
 use super::output::check_target;
+use super::picture;
 use super::progress::{Progress, ProgressMeter};
 use super::report::{GpuReport, UpscalePlan, UpscaleReport, Written};
 use super::stages::{Record, SharedRecord};
@@ -51,17 +52,23 @@ impl UpscaleJob {
         }
         let demuxer = Demuxer::open(input, &options.demuxer).map_err(Error::leaf)?;
         let stream = demuxer.video().clone();
-        let announced_frames = demuxer.media().streams[stream.index()].frame_count;
+        let announced_frames =
+            demuxer.media().streams[stream.index()].frame_count.filter(|_| stream.is_whole());
+        let scale = options.picture.size.built_in_factor(stream.info(), options.scale);
+        let options = &UpscaleOptions { scale, ..options.clone() };
         let control = Control::new();
         let mut job = Assembling::new(options, &control);
         let placed = Placed::new(runtime, options)?;
         job.choices.extend(placed.choices);
         let model = placed.network.info().clone();
         let is_model_on_gpu = matches!(placed.network, Network::Device(..));
-        let decoded = Decoded::open(demuxer, placed.gpu.as_ref(), is_model_on_gpu, &mut job)?;
+        let decoded =
+            Decoded::open(demuxer, placed.gpu.as_ref(), is_model_on_gpu, &mut job)?.prepared(&mut job)?;
         let source = Source { input, stream, info: decoded.info };
-        let enlarged = Enlarged::new(decoded.line, placed.network, &mut job)?;
-        let end = End::new(enlarged.line, &source, goal, &mut job)?;
+        let enlarged = Enlarged::new(decoded.line, &source.info, placed.network, &mut job)?;
+        let line = picture::resized(enlarged.line, &source.info, &mut job)?;
+        let (line, record) = picture::repeated(line, &source.info, &mut job)?;
+        let end = End::new(line, &source, goal, &mut job)?;
         let plan = UpscalePlan {
             source: source.info,
             model,
@@ -77,7 +84,7 @@ impl UpscaleJob {
             end,
             gpu: placed.gpu,
             announced_frames,
-            record: decoded.record,
+            record: record.unwrap_or(decoded.record),
             decoding: decoded.counts,
             inference: enlarged.report,
             control,

@@ -1,6 +1,6 @@
 //! The open end of the line of stages: where its frames are, and how they get elsewhere.
 
-use rave_core::{Buffer, Frame, HostBuffer, Stage, VideoInfo};
+use rave_core::{Buffer, Dither, Frame, HostBuffer, Stage, VideoInfo};
 use rave_cuda::{CudaBuffer, Download, Pool, Upload};
 
 use super::convert::{Conversions, CudaConversions, Wanted};
@@ -90,6 +90,10 @@ impl Line {
     ) -> Result<Self, Error> {
         match self {
             Self::Host(line) => Ok(Self::Host(line.convert(name, wanted)?)),
+            Self::Device(..) if wanted.dither != Dither::None => {
+                notices.push("samples are dithered on the host: there is no GPU kernel for it".to_owned());
+                Ok(Self::Host(self.into_host()?.convert(name, wanted)?))
+            }
             Self::Device(line, pool) => match CudaConversions::new(&pool, &line.info, wanted)? {
                 Some(stage) => {
                     let info = *stage.output_info();

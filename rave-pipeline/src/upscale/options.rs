@@ -5,7 +5,7 @@ use rave_core::{Code, CodedError};
 use rave_ffmpeg::{Corruption, DemuxerOptions, EncoderOptions, MuxerOptions, VideoCodec};
 use rave_tensorrt::{BuiltIn, ModelSource, OnNan, Precision, Provider, Tile};
 
-use super::Existing;
+use super::{Existing, PictureOptions};
 use crate::Error;
 
 /// Everything about a job but its two files. The default is what the command line does without flags.
@@ -35,6 +35,8 @@ pub struct UpscaleOptions {
     pub encoder: EncoderOptions,
     /// What to do with the other streams.
     pub muxer: MuxerOptions,
+    /// What is done to pictures besides enlarging them.
+    pub picture: PictureOptions,
     /// What to do with a file that has the output's name.
     pub existing: Existing,
     /// Lengths of the queues between the stages.
@@ -58,6 +60,7 @@ impl Default for UpscaleOptions {
             codec: None,
             encoder: EncoderOptions::new(VideoCodec::H264),
             muxer: MuxerOptions::default(),
+            picture: PictureOptions::default(),
             existing: Existing::default(),
             queues: Queues::default(),
             stall_limit: Some(DEFAULT_STALL_LIMIT),

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rave_core::{BoxError, Buffer, FieldOrder, Frame, FrameInfo, Packet, Sink, Stage, Timestamp};
-use rave_ffmpeg::{MuxSummary, Muxer};
+use rave_ffmpeg::{MuxSummary, Muxer, VideoStream};
 
 use crate::Control;
 
@@ -20,7 +20,7 @@ pub(super) struct Record {
 pub(super) type SharedRecord = Arc<Mutex<Record>>;
 
 impl Record {
-    fn note(&mut self, frame: FrameInfo) {
+    pub(super) fn note(&mut self, frame: FrameInfo) {
         let FrameInfo { pts, duration_ticks, field_order } = frame;
         self.timestamps.push(pts);
         self.end = Some(pts.plus_ticks(duration_ticks.unwrap_or(0)));
@@ -39,6 +39,8 @@ impl Record {
 /// A decoder whose frames are noted, and which ends without a gap when the job is cut short.
 pub(super) struct Recording<D> {
     pub(super) decoder: D,
+    /// Frames outside its wanted part are not for the job.
+    pub(super) stream: VideoStream,
     pub(super) record: SharedRecord,
     pub(super) control: Control,
 }
@@ -53,6 +55,9 @@ impl<B: Buffer, D: Stage<Input = Packet, Output = Frame<B>>> Stage for Recording
             return Ok(());
         }
         self.decoder.process(packet, &mut |frame| {
+            if !self.stream.shows(frame.info().pts) {
+                return;
+            }
             self.record.lock().note(frame.info());
             emit(frame);
         })
@@ -62,7 +67,8 @@ impl<B: Buffer, D: Stage<Input = Packet, Output = Frame<B>>> Stage for Recording
         let is_cut_short = self.control.is_finishing();
         self.decoder.finish(&mut |frame| {
             // Frames behind one whose packet was not decoded any more stay out.
-            if is_cut_short && !self.record.lock().is_followed_by(frame.info()) {
+            let is_wanted = self.stream.shows(frame.info().pts);
+            if !is_wanted || is_cut_short && !self.record.lock().is_followed_by(frame.info()) {
                 return;
             }
             self.record.lock().note(frame.info());

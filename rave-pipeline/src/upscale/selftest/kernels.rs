@@ -86,8 +86,8 @@ fn there_and_back(
     let pictures = Synthetic::new(format, SIZE)?;
     let info = VideoInfo { color, ..*pictures.info() };
     let frame = pictures.frame(&HostPool::new(), 0);
-    let (there, converted, info) = both(pool, &info, frame, Wanted { format: rgb, color })?;
-    let (back, _, _) = both(pool, &info, converted, Wanted { format, color })?;
+    let (there, converted, info) = both(pool, &info, frame, Wanted::rounded(rgb, color))?;
+    let (back, _, _) = both(pool, &info, converted, Wanted::rounded(format, color))?;
     let distance = there.max(back);
     ensure(
         distance.codes <= LIMIT.codes && distance.values <= LIMIT.values,
@@ -174,7 +174,7 @@ fn digest(pool: &Pool) -> Checked {
 
 fn not_finite(pool: &Pool) -> Checked {
     let pictures = Synthetic::new(PixelFormat::NV12, SIZE)?;
-    let wanted = Wanted { format: PixelFormat::RGB_F16, color: pictures.info().color };
+    let wanted = Wanted::rounded(PixelFormat::RGB_F16, pictures.info().color);
     let mut to_rgb = Conversions::new(pictures.info(), wanted)?;
     let mut frame = to_rgb.convert(pictures.frame(&HostPool::new(), 0))?;
     for (plane, value) in [f16::NAN, f16::INFINITY, f16::ONE].into_iter().enumerate() {

@@ -1,0 +1,134 @@
+//! Ranges, rates, sizes, rotation and colour, as a user asks for them.
+
+use std::path::Path;
+
+use crate::support::{Folder, frames, probe, upscale};
+
+const CLIP: &str = "-f lavfi -i testsrc2=s=64x48:r=25:d=2 -f lavfi -i sine=d=2 -pix_fmt yuv420p -c:v libx264 \
+    -preset ultrafast -bf 2 -c:a aac";
+
+fn size(path: &Path) -> Vec<String> {
+    probe(path, &["-select_streams", "v:0", "-show_entries", "stream=width,height,sample_aspect_ratio"])
+}
+
+#[test]
+fn a_part_is_cut_to_the_frame() {
+    let folder = Folder::new();
+    let (input, output) = (folder.clip("in.mp4", CLIP), folder.file("out.mp4"));
+    for (flags, count) in
+        [(&["-ss", "0.4", "-t", "1"][..], 25), (&["-ss", "0:00.52", "-to", "0.72"], 5), (&["-t", "200ms"], 5)]
+    {
+        let flags: Vec<_> = flags.iter().copied().chain(["-y"]).collect();
+        let json = upscale(&input, &output, &flags).succeeded().json();
+        assert_eq!(json["frames"].as_u64(), Some(count), "{flags:?}");
+        assert_eq!(json["missing_frames"], 0);
+        assert_eq!(frames(&output, "pts_time")[0], "0.000000", "{flags:?}");
+    }
+    let answer = upscale(&input, &output, &["-ss", "5", "-y"]);
+    assert_eq!((answer.status, answer.error_name()), (2, "option-invalid"), "{}", answer.stderr);
+}
+
+#[test]
+fn a_constant_rate_is_made_only_when_asked_for() {
+    let folder = Folder::new();
+    let (input, output) = (folder.clip("in.mp4", CLIP), folder.file("out.mkv"));
+    for (rate, count) in [("12.5", 25), ("50", 100), ("30000/1001", 60)] {
+        let json = upscale(&input, &output, &["--fps", rate, "-y"]).succeeded().json();
+        assert_eq!(json["frames"].as_u64(), Some(count), "{rate}");
+        let times = frames(&output, "pts_time");
+        assert_eq!(times.len() as u64, count, "{rate}");
+    }
+    let json = upscale(&input, &output, &["--fps", "5", "-ss", "1", "-y"]).succeeded().json();
+    assert_eq!(json["frames"].as_u64(), Some(5));
+}
+
+#[test]
+fn sizes_other_than_the_models_are_resampled() {
+    let folder = Folder::new();
+    let arguments = "-f lavfi -i testsrc2=s=64x48:r=25:d=0.2 -vf setsar=16/15 -c:v libx264 -preset ultrafast";
+    let (input, output) = (folder.clip("in.mkv", arguments), folder.file("out.mkv"));
+    for (flags, expected) in [
+        (&["--scale", "3"][..], ["192", "144", "16:15"]),
+        (&["--scale", "1.5"], ["96", "72", "16:15"]),
+        (&["--scale", "2"], ["128", "96", "16:15"]),
+        (&["--width", "100"], ["100", "76", "76:75"]),
+        (&["--fit", "320x100"], ["134", "100", "1.06"]),
+        (&["--width", "160", "--height", "90"], ["160", "90", "4:5"]),
+    ] {
+        let flags: Vec<_> = flags.iter().copied().chain(["-y"]).collect();
+        upscale(&input, &output, &flags).succeeded();
+        let found = size(&output);
+        assert_eq!(found[..2], expected[..2], "{flags:?}");
+        let [width, height]: [f64; 2] = [0, 1].map(|index| found[index].parse().unwrap());
+        let (numerator, denominator) = found[2].split_once(':').unwrap();
+        let pixel: f64 = numerator.parse::<f64>().unwrap() / denominator.parse::<f64>().unwrap();
+        let shape = width * pixel / height;
+        assert!((shape / (64.0 / 45.0) - 1.0).abs() < 1e-4, "{flags:?}: {found:?}");
+    }
+    let answer = upscale(&input, &output, &["--scale", "2", "--width", "5"]);
+    assert_eq!(answer.status, 2, "{}", answer.stderr);
+}
+
+#[test]
+fn a_rotated_clip_is_turned_upright() {
+    let folder = Folder::new();
+    let flat = folder.clip("flat.mp4", "-f lavfi -i testsrc2=s=64x48:r=25:d=0.2 -c:v libx264 -crf 1");
+    let turned = folder.clip("turned.mp4", &format!("-i {} -c copy -metadata:s:v rotate=90", flat.display()));
+    let output = folder.file("out.mkv");
+    upscale(&turned, &output, &["--autorotate", "--crf", "1"]).succeeded();
+    assert_eq!(size(&output)[..2], ["96", "128"]);
+    // ffmpeg turns the source itself; both are compared at the output's size.
+    let filter = "[0:v]scale=96:128:flags=bicubic[a];[a][1:v]psnr=stats_file=-";
+    let answer = std::process::Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-i"])
+        .arg(&turned)
+        .arg("-i")
+        .arg(&output)
+        .args(["-lavfi", filter, "-f", "null", "-"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&answer.stdout).into_owned();
+    let psnr: f64 = text.split("psnr_avg:").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    // Two cubic filters of slightly different shape; turned the wrong way it is below 15 dB.
+    assert!(psnr > 28.0, "{psnr} dB: {text}");
+}
+
+#[test]
+fn colours_are_taken_and_made_as_asked_for() {
+    let folder = Folder::new();
+    let arguments = "-f lavfi -i testsrc2=s=64x48:r=25:d=0.2 -c:v libx264 -preset ultrafast -colorspace smpte170m \
+        -color_primaries smpte170m -color_trc smpte170m -color_range tv";
+    let (input, output) = (folder.clip("in.mkv", arguments), folder.file("out.mkv"));
+    let tags = |flags: &[&str]| {
+        let flags: Vec<_> = flags.iter().copied().chain(["-y"]).collect();
+        let answer = upscale(&input, &output, &flags);
+        let notices = answer.succeeded().json()["notices"].to_string();
+        let entries = ["-show_entries", "stream=color_space,color_primaries,color_transfer,color_range"];
+        (probe(&output, &entries), notices)
+    };
+    assert_eq!(tags(&[]).0, ["tv", "smpte170m", "smpte170m", "smpte170m"]);
+    let (converted, notices) = tags(&["--color-out", "709"]);
+    assert_eq!(converted, ["tv", "bt709", "smpte170m", "smpte170m"]);
+    assert!(notices.contains("primaries stays smpte170m"), "{notices}");
+    assert_eq!(tags(&["--color-out", "pc"]).0[0], "pc");
+    let (overridden, notices) = tags(&["--color-in", "709"]);
+    assert_eq!(overridden, ["tv", "bt709", "bt709", "bt709"]);
+    assert!(notices.contains("matrix is tagged smpte170m"), "{notices}");
+}
+
+#[test]
+fn dithered_output_is_made_on_request() {
+    let folder = Folder::new();
+    let input =
+        folder.clip("in.mkv", "-f lavfi -i gradients=s=64x48:d=0.2:c0=0x303030:c1=0x383838 -c:v ffv1");
+    let hash = |name: &str, flags: &[&str]| {
+        let output = folder.file(name);
+        upscale(&input, &output, flags).succeeded();
+        std::fs::read(output).unwrap()
+    };
+    let (plain, dithered) = (hash("a.yuv", &[]), hash("b.yuv", &["--dither"]));
+    assert_eq!(plain.len(), dithered.len());
+    assert!(plain != dithered);
+    let far = plain.iter().zip(&dithered).filter(|(a, b)| a.abs_diff(**b) > 1).count();
+    assert_eq!(far, 0, "by one code at most");
+}
