@@ -13,8 +13,8 @@ use rave_core::{
     BoxError, CustomError, Frame, FrameInfo, HostFrame, Packet, Sink, Stage, Timestamp, VideoInfo,
 };
 use rave_ffmpeg::{
-    Container, DecoderOptions, Demuxer, DemuxerOptions, EncoderOptions, Input, Muxer, MuxerOptions,
-    SoftwareDecoder, SoftwareEncoder, VideoCodec,
+    Container, DecoderOptions, Demuxer, DemuxerOptions, EncoderChoice, EncoderOptions, Input, Muxer,
+    MuxerOptions, SoftwareDecoder, SoftwareEncoder, VideoCodec,
 };
 
 /// Frames of the source that are held.
@@ -68,7 +68,7 @@ impl Source {
 
     fn measure(&self, encoder: &str, workers: NonZeroUsize, frames: usize) -> Result<(), BoxError> {
         let options = EncoderOptions {
-            encoder: Some(encoder.to_owned()),
+            encoder: EncoderChoice::Named(encoder.to_owned()),
             workers: Some(workers),
             gop: Some(GOP),
             ..EncoderOptions::new(self.codec)

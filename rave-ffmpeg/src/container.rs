@@ -113,6 +113,11 @@ impl Container {
         self.entry.family != Family::Raw
     }
 
+    /// Whether parameter sets are written once, beside the packets, rather than in them.
+    pub fn has_global_header(&self) -> bool {
+        self.format().wants_global_header()
+    }
+
     /// Whether it says how wide a pixel is: AV1 and VP9 have no place for it in their own streams.
     pub fn has_sample_aspect_ratio(&self) -> bool {
         !matches!(self.entry.name, "obu" | "ivf")

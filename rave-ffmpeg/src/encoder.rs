@@ -5,7 +5,7 @@ use rave_core::{
     VideoInfo,
 };
 
-use crate::encoder_choice::{check_format, find};
+use crate::encoder_choice::{check_container, check_format, find};
 use crate::encoder_clock::EncoderClock;
 use crate::encoder_plan::EncoderPlan;
 use crate::encoder_session::{Session, Template};
@@ -32,6 +32,27 @@ pub(crate) struct EncodedShared {
 }
 
 impl EncodedStream {
+    /// Of packets that something else than [`SoftwareEncoder`] makes from frames of `info`, with timestamps in its time base.
+    ///
+    /// `parameter_sets` is what FFmpeg calls extradata: for H.264 and H.265 SPS, PPS (and VPS) with start codes, for AV1
+    /// the sequence header OBU; empty if the packets carry them.
+    ///
+    /// # Errors
+    /// [`Error::StreamIncompatible`] if the container cannot hold the codec.
+    pub fn new(
+        codec: VideoCodec,
+        info: &VideoInfo,
+        parameter_sets: &[u8],
+        container: &Container,
+    ) -> Result<Self, Error> {
+        check_container(codec, container)?;
+        let unknown = || rave_core::Error::Format { format: info.format.to_string(), action: "encoded" };
+        let format = format::descriptor(info.format).ok_or_else(unknown)?.number();
+        let parameters = Parameters::coded_video(codec.name(), info, format, parameter_sets)
+            .map_err(|_| Error::OutOfMemory)?;
+        Ok(encoded_stream(codec, parameters, info.time_base, info))
+    }
+
     /// The codec.
     pub fn codec(&self) -> VideoCodec {
         self.shared.codec

@@ -4,7 +4,7 @@ use rave_core::{PixelFormat, VideoInfo};
 
 use crate::encoder_settings::Kind;
 use crate::sys::{Encoder, codec_name};
-use crate::{Container, EncoderOptions, Error, VideoCodec, encoder_format};
+use crate::{Container, EncoderChoice, EncoderOptions, Error, VideoCodec, encoder_format};
 
 /// The encoder that the options name, or else the first for the codec that takes the size and, if it is decided, the
 /// pixel format.
@@ -13,9 +13,13 @@ pub(crate) fn find(
     info: &VideoInfo,
     format: Option<PixelFormat>,
 ) -> Result<Encoder, Error> {
-    match options.encoder.as_deref() {
-        Some(name) => named(name, options.codec),
-        None => preferred(options.codec, info, format),
+    match &options.encoder {
+        EncoderChoice::Named(name) => named(name, options.codec),
+        EncoderChoice::Auto | EncoderChoice::Software => preferred(options.codec, info, format),
+        EncoderChoice::Nvenc => Err(Error::EncoderMissing {
+            encoder: options.encoder.to_string(),
+            hint: "NVENC takes frames in GPU memory, and these are not: use auto or software".to_owned(),
+        }),
     }
 }
 

@@ -105,13 +105,25 @@ fn refuse(encoder: &str, workers: usize, reason: &str) -> Error {
     Error::EncoderOption { encoder: encoder.to_owned(), option, reason: reason.to_owned() }
 }
 
-/// As many as the cores can feed. With a bit rate there is one, because each worker would have to reach it by itself.
+/// As many as the cores can feed and as their memory allows. With a bit rate there is one, because each worker would have
+/// to reach it by itself.
 fn default_workers(cores: usize, kind: Kind, info: &VideoInfo, options: &EncoderOptions) -> usize {
+    const MOST_BY_DEFAULT: usize = 4;
+    const BYTES_PER_CORE: usize = 512 << 20;
     if matches!(options.quality, Quality::Bitrate { .. }) || options.max_bitrate.is_some() {
         return 1;
     }
-    let workers = cores / kind.busy_cores(info.height);
-    workers.clamp(1, 4)
+    let fits = |&workers: &usize| {
+        let segment_frames = segment_frames(workers, info, options);
+        let plan = EncoderPlan { workers, threads: None, segment_frames };
+        plan.frames_held() * frame_bytes(info) <= cores * BYTES_PER_CORE
+    };
+    let workers = (cores / kind.busy_cores(info.height)).min(MOST_BY_DEFAULT);
+    (2..=workers).rev().find(fits).unwrap_or(1)
+}
+
+fn frame_bytes(info: &VideoInfo) -> usize {
+    Layout::packed(info.format, info.width, info.height).map_or(1, |layout| layout.size_bytes().max(1))
 }
 
 /// A few more threads than cores: the look-ahead of an encoder waits for its slowest part.

@@ -120,7 +120,7 @@ fn settings(
         gop: private.gop,
         bframes: options.bframes.map(|count| i32::try_from(count).unwrap_or(i32::MAX)),
         threads: private.threads,
-        has_global_header: container.format().wants_global_header(),
+        has_global_header: container.has_global_header(),
     }
 }
 

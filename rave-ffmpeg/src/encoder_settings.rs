@@ -71,13 +71,17 @@ impl Kind {
         }
     }
 
-    /// The option that a preset sets, its default, and the values it takes (numbers if empty).
-    const fn preset(self) -> Option<(&'static str, &'static str, &'static [&'static str])> {
+    /// The option that a preset sets, the values of the common presets, and those it takes (numbers if empty).
+    const fn preset(self) -> Option<(&'static str, [&'static str; 7], &'static [&'static str])> {
         match self {
-            Self::X264 | Self::X265 => Some(("preset", "medium", X26_PRESETS)),
-            Self::SvtAv1 => Some(("preset", "8", &[])),
-            Self::Aom => Some(("cpu-used", "6", &[])),
-            Self::Vpx => Some(("cpu-used", "2", &[])),
+            Self::X264 | Self::X265 => Some((
+                "preset",
+                ["superfast", "veryfast", "faster", "fast", "medium", "slow", "slower"],
+                X26_PRESETS,
+            )),
+            Self::SvtAv1 => Some(("preset", ["12", "11", "10", "9", "8", "6", "4"], &[])),
+            Self::Aom => Some(("cpu-used", ["8", "8", "7", "7", "6", "4", "3"], &[])),
+            Self::Vpx => Some(("cpu-used", ["6", "5", "4", "3", "2", "1", "0"], &[])),
             Self::Ffv1 | Self::Other => None,
         }
     }
@@ -97,6 +101,11 @@ impl Kind {
         }
     }
 }
+
+/// From fast to good, for every encoder; the names are NVENC's.
+const COMMON_PRESETS: [&str; 7] = ["p1", "p2", "p3", "p4", "p5", "p6", "p7"];
+/// The index of `p5`.
+const DEFAULT_PRESET: usize = 4;
 
 const X26_PRESETS: &[&str] = &[
     "ultrafast",
@@ -256,21 +265,23 @@ impl Builder<'_> {
     fn preset(&mut self) -> Result<(), Error> {
         let Some(wanted) = self.options.preset.as_deref() else {
             return match self.kind.preset() {
-                Some((key, value, _)) => self.chosen_preset(key, value),
+                Some((key, values, _)) => self.chosen_preset(key, values[DEFAULT_PRESET]),
                 None => Ok(()),
             };
         };
         let option = format!("preset {wanted}");
-        match self.kind.preset() {
-            Some((_, _, names)) if !names.is_empty() && !names.contains(&wanted) => {
-                Err(self.refuse(option, &format!("use one of {}", names.join(", "))))
+        let common = COMMON_PRESETS.iter().position(|&name| name == wanted);
+        match (self.kind.preset(), common) {
+            (Some((key, values, _)), Some(index)) => self.chosen_preset(key, values[index]),
+            (Some((_, _, names)), None) if !names.is_empty() && !names.contains(&wanted) => {
+                Err(self.refuse(option, &format!("use one of {}, or p1 to p7", names.join(", "))))
             }
-            Some((_, _, [])) if wanted.parse::<i32>().is_err() => {
-                Err(self.refuse(option, "its presets are numbers: higher is faster"))
+            (Some((_, _, [])), None) if wanted.parse::<i32>().is_err() => {
+                Err(self.refuse(option, "its presets are p1 to p7, or numbers: higher is faster"))
             }
-            Some((key, _, _)) => self.chosen_preset(key, wanted),
-            None if self.has(c"preset") => self.chosen_preset("preset", wanted),
-            None => Err(self.refuse(option, "it has no presets")),
+            (Some((key, _, _)), None) => self.chosen_preset(key, wanted),
+            (None, _) if self.has(c"preset") => self.chosen_preset("preset", wanted),
+            (None, _) => Err(self.refuse(option, "it has no presets")),
         }
     }
 

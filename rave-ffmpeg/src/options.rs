@@ -1,3 +1,4 @@
+use std::convert::Infallible;
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::str::FromStr;
@@ -137,19 +138,67 @@ pub enum Quality {
     Lossless,
 }
 
+/// What encodes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum EncoderChoice {
+    /// NVENC where the frames are on a GPU that has it and it takes them, otherwise as for `Software`.
+    #[default]
+    Auto,
+    /// NVENC, the hardware of NVIDIA's GPUs.
+    Nvenc,
+    /// The first of [`VideoCodec::encoders`] that is there and takes size and format: libsvtav1 takes 4:2:0 with even
+    /// sides of at least 64.
+    Software,
+    /// An encoder of FFmpeg by its name there, such as `libx265`.
+    Named(String),
+}
+
+impl EncoderChoice {
+    /// The codec that the choice alone decides on.
+    pub fn codec(&self) -> Option<VideoCodec> {
+        let Self::Named(name) = self else { return None };
+        VideoCodec::ALL.into_iter().find(|codec| codec.encoders().contains(&name.as_str()))
+    }
+}
+
+impl fmt::Display for EncoderChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Nvenc => "nvenc",
+            Self::Software => "software",
+            Self::Named(name) => name,
+        })
+    }
+}
+
+impl FromStr for EncoderChoice {
+    type Err = Infallible;
+
+    /// `auto`, `nvenc`, `software`; everything else is a name.
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(match text {
+            "auto" => Self::Auto,
+            "nvenc" => Self::Nvenc,
+            "software" => Self::Software,
+            name => Self::Named(name.to_owned()),
+        })
+    }
+}
+
 /// How video is encoded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EncoderOptions {
     /// The codec.
     pub codec: VideoCodec,
-    /// FFmpeg's name of the encoder, such as `libx265`. If `None`, the first of [`VideoCodec::encoders`] that is there
-    /// and takes size and format: libsvtav1 takes 4:2:0 with even sides of at least 64.
-    pub encoder: Option<String>,
+    /// What encodes.
+    pub encoder: EncoderChoice,
     /// Size against quality.
     pub quality: Quality,
     /// The most that the bit rate may be over a second, in 1000 bits per second.
     pub max_bitrate: Option<NonZeroU32>,
-    /// The encoder's preset; `medium` for libx264 and libx265 and 8 for libsvtav1 if `None`.
+    /// `p1` (fast) to `p7` (good), which every encoder with presets takes, or the encoder's own name for one; `p5`, which is
+    /// libx264's `medium` and libsvtav1's 8, if `None`.
     pub preset: Option<String>,
     /// What the encoder is tuned for, by its own name for it, such as `grain`.
     pub tune: Option<String>,
@@ -170,7 +219,7 @@ impl EncoderOptions {
     pub const fn new(codec: VideoCodec) -> Self {
         Self {
             codec,
-            encoder: None,
+            encoder: EncoderChoice::Auto,
             quality: Quality::Default,
             max_bitrate: None,
             preset: None,
@@ -237,6 +286,20 @@ pub struct MuxerOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn encoder_choices_round_trip() {
+        for (text, codec) in [
+            ("auto", None),
+            ("nvenc", None),
+            ("software", None),
+            ("libx265", Some(VideoCodec::Hevc)),
+            ("other", None),
+        ] {
+            let choice: EncoderChoice = text.parse().unwrap();
+            assert_eq!((choice.to_string(), choice.codec()), (text.to_owned(), codec));
+        }
+    }
 
     #[test]
     fn codec_names_round_trip() {

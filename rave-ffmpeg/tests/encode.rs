@@ -188,6 +188,26 @@ fn what_workers_hold_is_counted() {
 }
 
 #[test]
+fn the_common_presets_are_each_encoders_own() {
+    let container = Container::from_path("a.mkv".as_ref()).unwrap();
+    for (codec, preset, expected) in [
+        (VideoCodec::H264, None, "preset medium"),
+        (VideoCodec::H264, Some("p5"), "preset medium"),
+        (VideoCodec::H264, Some("placebo"), "preset placebo"),
+        (VideoCodec::Hevc, Some("p1"), "preset superfast"),
+        (VideoCodec::Hevc, Some("p7"), "preset slower"),
+        (VideoCodec::Av1, Some("p5"), "preset 8"),
+        (VideoCodec::Av1, Some("p1"), "preset 12"),
+        (VideoCodec::Av1, Some("11"), "preset 11"),
+        (VideoCodec::Vp9, Some("p3"), "preset 4"),
+    ] {
+        let options = EncoderOptions { preset: preset.map(str::to_owned), ..options(codec, 1) };
+        let description = SoftwareEncoder::new(&info(), &options, &container).unwrap().description();
+        assert!(description.contains(expected), "{description}");
+    }
+}
+
+#[test]
 fn bit_rate_and_tune_reach_the_encoder_or_are_refused() {
     use std::num::NonZeroU32;
     let container = Container::from_path("a.mkv".as_ref()).unwrap();

@@ -293,7 +293,7 @@ fn a_folder_that_is_not_there_cannot_be_written() {
 
 #[test]
 fn options_that_an_encoder_does_not_have_are_refused() {
-    use rave_ffmpeg::{Container, SoftwareEncoder};
+    use rave_ffmpeg::{Container, EncoderChoice, SoftwareEncoder};
     let folder = tempfile::tempdir().unwrap();
     let source = variable_rate(folder.path());
     let demuxer = rave_ffmpeg::Demuxer::open(&Input::from(&*source), &Default::default()).unwrap();
@@ -310,7 +310,10 @@ fn options_that_an_encoder_does_not_have_are_refused() {
         (EncoderOptions { preset: Some("fast".to_owned()), ..base(VideoCodec::Av1) }, "numbers"),
         (EncoderOptions { preset: Some("fast".to_owned()), ..base(VideoCodec::Ffv1) }, "no presets"),
         (EncoderOptions { bframes: Some(2), ..base(VideoCodec::Av1) }, "B-frames"),
-        (EncoderOptions { encoder: Some("libx265".to_owned()), ..base(VideoCodec::H264) }, "hevc"),
+        (
+            EncoderOptions { encoder: EncoderChoice::Named("libx265".into()), ..base(VideoCodec::H264) },
+            "hevc",
+        ),
         (EncoderOptions { pixel_format: Some(PixelFormat::P016), ..base(VideoCodec::H264) }, "p016le"),
     ] {
         let made = SoftwareEncoder::pixel_format(&info, &options).and_then(|(format, _)| {
@@ -321,9 +324,13 @@ fn options_that_an_encoder_does_not_have_are_refused() {
         assert_eq!(error.code(), Code::EncoderOptions, "{error}");
         assert!(error.to_string().contains(words), "{error}");
     }
-    let missing = EncoderOptions { encoder: Some("libnothing".to_owned()), ..base(VideoCodec::H264) };
+    let missing =
+        EncoderOptions { encoder: EncoderChoice::Named("libnothing".into()), ..base(VideoCodec::H264) };
     let error = SoftwareEncoder::pixel_format(&info, &missing).unwrap_err();
     assert_eq!(error.code(), Code::EncoderMissing);
+    let nvenc = EncoderOptions { encoder: EncoderChoice::Nvenc, ..base(VideoCodec::H264) };
+    let error = SoftwareEncoder::pixel_format(&info, &nvenc).unwrap_err();
+    assert!(error.to_string().contains("GPU memory"), "{error}");
     let webm = Container::from_path("a.webm".as_ref()).unwrap();
     let error = SoftwareEncoder::new(&info, &base(VideoCodec::H264), &webm).err().unwrap();
     assert_eq!(error.code(), Code::StreamIncompatible);

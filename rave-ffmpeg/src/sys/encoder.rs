@@ -1,7 +1,7 @@
 use std::ffi::{CStr, CString};
 use std::ptr::NonNull;
 
-use rave_core::{ColorSpec, Rational, TimeBase};
+use rave_core::{ColorSpec, Rational, TimeBase, VideoInfo};
 
 use super::{
     AvError, AvFrame, AvPacket, Dictionary, FrameColor, Parameters, Received, av_rational, av_time_base, ffi,
@@ -70,6 +70,42 @@ pub(crate) struct EncoderSettings {
     pub(crate) threads: i32,
     /// Whether parameter sets go to the container's header rather than into the stream.
     pub(crate) has_global_header: bool,
+}
+
+impl Parameters {
+    /// Of video that something else than libavcodec encodes. `codec` is libav's name, `format` the pixel format's number,
+    /// `extradata` the parameter sets or empty.
+    pub(crate) fn coded_video(
+        codec: &str,
+        info: &VideoInfo,
+        format: i32,
+        extradata: &[u8],
+    ) -> Result<Self, AvError> {
+        let name = CString::new(codec).map_err(|_| AvError::NO_MEMORY)?;
+        let mut parameters = Self::new()?;
+        let (raw, color) = (parameters.as_ptr(), FrameColor::from_spec(info.color));
+        // SAFETY: ours; the name lives during the call, descriptors are constants; enum numbers are libav's own.
+        unsafe {
+            let descriptor = ffi::avcodec_descriptor_get_by_name(name.as_ptr());
+            if !descriptor.is_null() {
+                write_enum!(raw, codec_id, read_enum!(descriptor, id));
+            }
+            write_enum!(raw, codec_type, ffi::AVMediaType::AVMEDIA_TYPE_VIDEO as i32);
+            (*raw).width = info.width as i32;
+            (*raw).height = info.height as i32;
+            (*raw).format = format;
+            if let Some(ratio) = info.sample_aspect_ratio {
+                (*raw).sample_aspect_ratio = av_rational(ratio);
+            }
+            write_enum!(raw, color_space, color.matrix);
+            write_enum!(raw, color_primaries, color.primaries);
+            write_enum!(raw, color_trc, color.transfer);
+            write_enum!(raw, color_range, color.range);
+            write_enum!(raw, chroma_location, color.siting);
+        }
+        parameters.set_extradata(extradata)?;
+        Ok(parameters)
+    }
 }
 
 /// An open encoder.

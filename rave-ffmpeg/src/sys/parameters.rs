@@ -183,13 +183,18 @@ impl Parameters {
 
     /// Makes it an attachment whose contents are `data`.
     pub(crate) fn set_attachment(&mut self, data: &[u8]) -> Result<(), AvError> {
+        // SAFETY: ours; the number is libav's own.
+        unsafe { write_enum!(self.as_ptr(), codec_type, ffi::AVMediaType::AVMEDIA_TYPE_ATTACHMENT as i32) };
+        self.set_extradata(data)
+    }
+
+    pub(super) fn set_extradata(&mut self, data: &[u8]) -> Result<(), AvError> {
         const PADDING: usize = ffi::AV_INPUT_BUFFER_PADDING_SIZE as usize;
         let size = i32::try_from(data.len()).map_err(|_| AvError::NO_MEMORY)?;
         let raw = self.as_ptr();
         // SAFETY: ours; the old contents are freed by the call that allocated them, the new array is zeroed and holds
         // the data and its padding.
         unsafe {
-            write_enum!(raw, codec_type, ffi::AVMediaType::AVMEDIA_TYPE_ATTACHMENT as i32);
             ffi::av_freep((&raw mut (*raw).extradata).cast());
             (*raw).extradata_size = 0;
             (*raw).extradata = ffi::av_mallocz(data.len() + PADDING).cast();
