@@ -2,7 +2,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use rave_ffmpeg::{StreamMap, VideoCodec};
+use rave_ffmpeg::{EncoderChoice, StreamMap, VideoCodec};
 
 use crate::compare::CompareArgs;
 use crate::inference::InferenceArgs;
@@ -64,9 +64,9 @@ pub struct UpscaleArgs {
     /// Video codec: h264, hevc, av1, ffv1 or vp9 [default: the container's usual one]
     #[arg(long, value_name = "CODEC", help_heading = "Encoding")]
     pub codec: Option<VideoCodec>,
-    /// Encoder by FFmpeg's name, such as libx265 [default: the codec's usual one]
-    #[arg(long, value_name = "NAME", help_heading = "Encoding")]
-    pub encoder: Option<String>,
+    /// auto, nvenc, software, or an encoder by FFmpeg's name, such as libx265
+    #[arg(long, value_name = "NAME", default_value = "auto", help_heading = "Encoding")]
+    pub encoder: EncoderChoice,
     /// Constant quality: lower is better [default: 18 for libx264]
     #[arg(long, value_name = "CRF", value_parser = parse_crf, conflicts_with = "bitrate", help_heading = "Encoding")]
     pub crf: Option<f32>,
@@ -203,6 +203,9 @@ pub struct BenchArgs {
     /// Frames of the clip that is made
     #[arg(long, value_name = "N", default_value = "300", value_parser = clap::value_parser!(u64).range(2..=1_000_000))]
     pub frames: u64,
+    /// Instead, run the chain for so many seconds and fail if frames are lost or memory is not flat
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400), conflicts_with = "input")]
+    pub stress: Option<u64>,
     /// How often each part is measured, at least 3
     #[arg(long, value_name = "N", default_value = "3", value_parser = parse_rounds)]
     pub rounds: usize,

@@ -1,5 +1,7 @@
+use std::time::Duration;
+
 use rave_core::BoxError;
-use rave_pipeline::{BenchOptions, BenchReport, UpscaleOptions, Way};
+use rave_pipeline::{BenchOptions, BenchReport, StressReport, UpscaleOptions, Way};
 use serde_json::{Value, json};
 
 use crate::args::BenchArgs;
@@ -16,6 +18,10 @@ pub fn run(args: &BenchArgs) -> Result<u8, BoxError> {
         rounds: args.rounds,
     };
     args.inference.put_into(&mut options.upscale);
+    if let Some(seconds) = args.stress {
+        let duration = Duration::from_secs(seconds);
+        return conclude(&rave_pipeline::stress(&runtime, &options.upscale, args.size, duration)?, args.json);
+    }
     let report = rave_pipeline::bench(&runtime, &options, |way, round| match round {
         0 => say!("rave: {}, to warm up", way.name()),
         _ => say!("rave: {}, round {round}", way.name()),
@@ -26,6 +32,51 @@ pub fn run(args: &BenchArgs) -> Result<u8, BoxError> {
         stdout::print(&to_text(&report))?;
     }
     Ok(0)
+}
+
+/// The exit status of a run that was not steady.
+const UNSTEADY: u8 = 7;
+
+fn conclude(report: &StressReport, is_json: bool) -> Result<u8, BoxError> {
+    if is_json {
+        json::print(&stress_json(report))?;
+    } else {
+        stdout::print(&stress_text(report))?;
+    }
+    Ok(if report.failures.is_empty() { 0 } else { UNSTEADY })
+}
+
+fn stress_text(report: &StressReport) -> String {
+    let mut text: String = report.choices.iter().map(|choice| format!("{choice}\n")).collect();
+    let (into, out) = report.frames;
+    let seconds = report.elapsed.as_secs_f64();
+    text += &format!("{into} frames in, {out} out in {seconds:.1} s, {:.1} fps\n", report.rate);
+    if let Some(memory) = &report.memory {
+        text += &format!(
+            "after the warm-up: {} buffers taken, {} allocated; memory drifted by {} bytes in the pool, {} on the GPU\n",
+            memory.taken, memory.allocated, memory.pool_drift_bytes, memory.device_drift_bytes
+        );
+    }
+    text += &report.failures.iter().map(|failure| format!("FAILED: {failure}\n")).collect::<String>();
+    text + if report.failures.is_empty() { "steady\n" } else { "" }
+}
+
+fn stress_json(report: &StressReport) -> Value {
+    json!({
+        "version": json::VERSION,
+        "choices": report.choices.iter().map(json::choice).collect::<Vec<_>>(),
+        "elapsed_seconds": report.elapsed.as_secs_f64(),
+        "frames_in": report.frames.0,
+        "frames_out": report.frames.1,
+        "frames_per_second": report.rate,
+        "memory": report.memory.map(|memory| json!({
+            "taken": memory.taken,
+            "allocated": memory.allocated,
+            "pool_drift_bytes": memory.pool_drift_bytes,
+            "device_drift_bytes": memory.device_drift_bytes,
+        })),
+        "failures": report.failures,
+    })
 }
 
 /// Each way over the one that it cannot be faster than.

@@ -54,8 +54,9 @@ pub use meter::{QueueReport, Report, StageReport};
 pub use upscale::{
     BenchOptions, BenchReport, Check, CheckReport, Choice, DecoderChoice, Destination, DeviceChoice,
     Existing, FrameSummary, FrameTarget, GpuReport, InferenceOptions, Mismatch, Orientation, Outcome,
-    OutputSize, Part, PictureOptions, Progress, Queues, Refused, SampleFile, SelftestReport, Target,
-    UpscaleJob, UpscaleOptions, UpscalePlan, UpscaleReport, Way, WayReport, Written, bench, selftest,
+    OutputSize, Part, PictureOptions, Progress, Queues, Refused, SampleFile, SelftestReport, StressMemory,
+    StressReport, Target, UpscaleJob, UpscaleOptions, UpscalePlan, UpscaleReport, Way, WayReport, Written,
+    bench, selftest, stress,
 };
 #[cfg(feature = "upscale")]
 pub use verify::{

@@ -234,44 +234,13 @@ impl Bench<'_> {
         let (pictures, stream) = (self.pictures()?, demuxer.video().clone());
         let placed = Placed::new(self.runtime, &self.options.upscale)?;
         let source = Source { input: &self.input, stream, info: *pictures.info() };
-        let line = self.synthetic_line(&pictures, &placed)?.queue(self.options.upscale.queues.decoded);
+        let line = synthetic_line(&pictures, &placed.network, self.options.frames)?;
+        let line = line.queue(self.options.upscale.queues.decoded);
         let enlarged = Enlarged::new(line, pictures.info(), placed.network, &mut job)?;
         let end = FrameEnd::new(enlarged.line, &source, &FrameTarget::Null, &mut job)?;
         let opening = start.elapsed().as_secs_f64();
         let (_, report) = end.chain.run(&control, |_| {})?;
         Ok(Run::of(&report, opening))
-    }
-
-    /// Frames where the network wants them: each is a copy of one that is there.
-    fn synthetic_line(&self, pictures: &Synthetic, placed: &Placed) -> Result<Line, Error> {
-        let (info, frame) = (*pictures.info(), pictures.frame(&HostPool::new(), 0));
-        Ok(match &placed.network {
-            Network::Host(_) => {
-                let chain = Chain::source("synthetic", self.copies(frame));
-                Line::Host(LineIn { chain, info })
-            }
-            Network::Device(_, gpu) => {
-                let chain = Chain::source("synthetic", self.device_copies(&gpu.pool, &info, &frame)?);
-                Line::Device(LineIn { chain, info }, gpu.pool.clone())
-            }
-        })
-    }
-
-    fn copies(&self, frame: HostFrame) -> impl Iterator<Item = Result<HostFrame, BoxError>> + use<> {
-        (0..self.options.frames).map(move |_| Ok(frame.clone()))
-    }
-
-    fn device_copies(
-        &self,
-        pool: &Pool,
-        info: &VideoInfo,
-        frame: &HostFrame,
-    ) -> Result<impl Iterator<Item = Result<CudaFrame, BoxError>> + use<>, Error> {
-        let frame =
-            Upload::new(pool, info).and_then(|mut upload| upload.upload(frame)).map_err(Error::leaf)?;
-        let copy = CudaConvert::new(pool, info, info.format, info.color, ChromaFilter::Bilinear);
-        let mut copy = copy.map_err(Error::leaf)?;
-        Ok((0..self.options.frames).map(move |_| Ok(copy.convert(&frame)?)))
     }
 
     fn model(&self) -> Result<Run, Error> {
@@ -288,16 +257,48 @@ impl Bench<'_> {
             Network::Host(model) => {
                 let upscaler = Upscaler::<HostBuffer>::new(*model, &info, &options).map_err(Error::leaf)?;
                 let sink = NullSink::<HostBuffer>::new();
-                alone(upscaler, self.copies(frame), sink, start)
+                alone(upscaler, copies(frame, self.options.frames), sink, start)
             }
             Network::Device(model, gpu) => {
-                let frames = self.device_copies(&gpu.pool, &info, &frame)?;
+                let frames = device_copies(&gpu.pool, &info, &frame, self.options.frames)?;
                 let upscaler = Upscaler::<CudaBuffer>::new(*model, &info, &options).map_err(Error::leaf)?;
                 let sink = CudaNullSink::new(&gpu.pool).map_err(Error::leaf)?;
                 alone(upscaler, frames, sink, start)
             }
         }
     }
+}
+
+/// Frames where the network wants them: each is a copy of one that is there.
+pub(super) fn synthetic_line(pictures: &Synthetic, network: &Network, count: u64) -> Result<Line, Error> {
+    let (info, frame) = (*pictures.info(), pictures.frame(&HostPool::new(), 0));
+    Ok(match network {
+        Network::Host(_) => {
+            let chain = Chain::source("synthetic", copies(frame, count));
+            Line::Host(LineIn { chain, info })
+        }
+        Network::Device(_, gpu) => {
+            let chain = Chain::source("synthetic", device_copies(&gpu.pool, &info, &frame, count)?);
+            Line::Device(LineIn { chain, info }, gpu.pool.clone())
+        }
+    })
+}
+
+/// Copies of a frame, as many as are asked for.
+fn copies(frame: HostFrame, count: u64) -> impl Iterator<Item = Result<HostFrame, BoxError>> + use<> {
+    (0..count).map(move |_| Ok(frame.clone()))
+}
+
+fn device_copies(
+    pool: &Pool,
+    info: &VideoInfo,
+    frame: &HostFrame,
+    count: u64,
+) -> Result<impl Iterator<Item = Result<CudaFrame, BoxError>> + use<>, Error> {
+    let frame = Upload::new(pool, info).and_then(|mut upload| upload.upload(frame)).map_err(Error::leaf)?;
+    let copy = CudaConvert::new(pool, info, info.format, info.color, ChromaFilter::Bilinear);
+    let mut copy = copy.map_err(Error::leaf)?;
+    Ok((0..count).map(move |_| Ok(copy.convert(&frame)?)))
 }
 
 /// Runs the network on this thread.

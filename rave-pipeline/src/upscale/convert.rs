@@ -23,7 +23,8 @@ impl Wanted {
         Self { format, color, dither: Dither::None }
     }
 
-    fn with(self, format: PixelFormat) -> Self {
+    /// The same in another format.
+    pub(super) fn with(self, format: PixelFormat) -> Self {
         Self { format, ..self }
     }
 

@@ -5,13 +5,12 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use rave_core::{HostBuffer, PixelFormat, VideoInfo};
-use rave_ffmpeg::{
-    Container, EncoderOptions, Input, MuxSummary, Muxer, SoftwareEncoder, StreamPlan, VideoCodec, VideoStream,
-};
+use rave_ffmpeg::{Container, Input, MuxSummary, Muxer, StreamPlan, VideoStream};
 
-use super::choice::{Choice, Part};
+use super::choice::Choice;
 use super::convert::Wanted;
-use super::line::{Line, LineIn};
+use super::encode::Encoded;
+use super::line::Line;
 use super::memory::HostMemory;
 use super::options::UpscaleOptions;
 use super::output::OutputFile;
@@ -117,11 +116,11 @@ impl Source<'_> {
     }
 
     /// The format of the coded samples, whatever decodes them: that of the software decoder.
-    fn coded_format(&self) -> PixelFormat {
+    pub(super) fn coded_format(&self) -> PixelFormat {
         self.stream.info().format
     }
 
-    fn wanted(&self, format: PixelFormat, job: &mut Assembling<'_>) -> Wanted {
+    pub(super) fn wanted(&self, format: PixelFormat, job: &mut Assembling<'_>) -> Wanted {
         Wanted { format, color: job.output_color(&self.info), dither: job.options.picture.dither }
     }
 }
@@ -150,29 +149,15 @@ impl FileEnd {
         container: Container,
         job: &mut Assembling<'_>,
     ) -> Result<Self, Error> {
+        let Encoded { chain, stream, info, description } = Encoded::new(line, source, &container, job)?;
         let options = job.options;
-        let encoder_options = encoder_options(options, &container);
-        let enlarged_source =
-            VideoInfo { format: source.coded_format(), color: source.info.color, ..*line.info() };
-        let (format, changes) =
-            SoftwareEncoder::pixel_format(&enlarged_source, &encoder_options).map_err(Error::leaf)?;
-        job.notices.extend(changes);
-        let wanted = source.wanted(format, job);
-        let line = line.convert("postprocess", wanted, &mut job.notices)?;
-        let LineIn { chain, info } = line.queue(options.queues.upscaled).into_host()?;
-        job.memory.add_encoder(&info, options.queues.upscaled)?;
-        job.memory.check()?;
-        let encoder = SoftwareEncoder::new(&info, &encoder_options, &container).map_err(Error::leaf)?;
         let file = OutputFile::create(path, source.path(), options.existing)?;
         let streams = Some((source.input, &source.stream));
-        let muxer = Muxer::create(file.temporary(), &container, &encoder.stream(), streams, &options.muxer)
+        let muxer = Muxer::create(file.temporary(), &container, &stream, streams, &options.muxer)
             .map_err(Error::leaf)?;
-        job.choices.push(Choice::first(Part::Encoder, "software"));
         job.notices.extend_from_slice(muxer.notes());
-        let description = encoder.description();
         let streams = muxer.plan().to_vec();
         let sink = Output { muxer, control: job.control.clone() };
-        let chain = chain.queue(options.queues.upscaled).then("encode", encoder);
         Ok(Self {
             chain: chain.queue(options.queues.packets).sink("mux", sink).stall_limit(options.stall_limit),
             output: info,
@@ -243,13 +228,4 @@ fn open(
         }
     };
     Ok(Box::new(BufWriter::with_capacity(WRITE_BYTES, writer)))
-}
-
-fn encoder_options(options: &UpscaleOptions, container: &Container) -> EncoderOptions {
-    let mut encoder = options.encoder.clone();
-    let named = encoder.encoder.as_deref();
-    let is_its_encoder = |codec: &VideoCodec| named.is_some_and(|name| codec.encoders().contains(&name));
-    let implied = VideoCodec::ALL.into_iter().find(is_its_encoder);
-    encoder.codec = options.codec.or(implied).unwrap_or_else(|| container.default_codec());
-    encoder
 }

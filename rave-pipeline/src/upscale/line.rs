@@ -50,6 +50,14 @@ impl Line {
         }
     }
 
+    /// The pool of frames on a device.
+    pub(super) const fn pool(&self) -> Option<&Pool> {
+        match self {
+            Self::Host(_) => None,
+            Self::Device(_, pool) => Some(pool),
+        }
+    }
+
     /// Sets the length of the queue at the open end.
     pub(super) fn queue(self, capacity: usize) -> Self {
         match self {

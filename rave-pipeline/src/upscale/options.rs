@@ -113,7 +113,7 @@ pub enum DecoderChoice {
 /// Options that contradict each other.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct Contradiction(String);
+pub(super) struct Contradiction(pub(super) String);
 
 impl CodedError for Contradiction {
     fn code(&self) -> Code {
