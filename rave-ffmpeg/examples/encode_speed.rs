@@ -1,20 +1,22 @@
 //! How fast several encoders at once are, how busy they keep the processor, and at what quality, as JSON lines:
-//! `encode_speed FILE ENCODER FRAMES WORKERS..`, such as `encode_speed clip-4k.mp4 libx265 480 1 2 4`.
+//! `encode_speed FILE LENGTH ENCODER:WORKERS..`, such as `encode_speed clip-4k.mp4 480 libx265:1 libx265:4`.
 //!
-//! The frames of FILE are held in memory, and encoded forwards and backwards until there are enough of them. Linux only.
+//! LENGTH is a number of frames, or of seconds, such as `8s`: then the speed in the steady state is measured for as long,
+//! and not the quality. The first frames of FILE are held in memory, and encoded forwards and backwards until there are
+//! enough of them. Linux only.
 
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rave_core::{
     BoxError, CustomError, Frame, FrameInfo, HostFrame, Packet, Sink, Stage, Timestamp, VideoInfo,
 };
 use rave_ffmpeg::{
     Container, DecoderOptions, Demuxer, DemuxerOptions, EncoderChoice, EncoderOptions, Input, Muxer,
-    MuxerOptions, SoftwareDecoder, SoftwareEncoder, VideoCodec,
+    MuxerOptions, SoftwareDecoder, SoftwareEncoder,
 };
 
 /// Frames of the source that are held.
@@ -26,30 +28,60 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 fn main() -> Result<(), BoxError> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [file, encoder, frames, workers @ ..] = arguments.as_slice() else {
-        return Err(CustomError::new("usage: encode_speed FILE ENCODER FRAMES WORKERS..").into());
+    let [file, length, runs @ ..] = arguments.as_slice() else {
+        return Err(CustomError::new("usage: encode_speed FILE LENGTH ENCODER:WORKERS..").into());
     };
-    let frames: usize = frames.parse().map_err(CustomError::new)?;
-    let source = Source::read(Path::new(file), encoder)?;
-    for workers in workers {
-        source.measure(encoder, workers.parse().map_err(CustomError::new)?, frames)?;
+    let (info, frames) = decode(Path::new(file), HELD)?;
+    let source = Source { info, frames };
+    for run in runs {
+        let stage = source.stage(run)?;
+        match length.strip_suffix('s') {
+            Some(seconds) => source.watch(stage, seconds.parse().map_err(CustomError::new)?)?,
+            None => source.measure(stage, length.parse().map_err(CustomError::new)?)?,
+        }
     }
     Ok(())
 }
 
+/// What is measured between two moments.
+struct Meter {
+    start: Instant,
+    cpu_seconds: f64,
+}
+
+impl Meter {
+    fn start() -> Result<Self, BoxError> {
+        Ok(Self { start: Instant::now(), cpu_seconds: cpu_seconds()? })
+    }
+
+    /// Frames per second and the part of the cores that were busy, as JSON.
+    fn stop(&self, frames: usize) -> Result<String, BoxError> {
+        let (seconds, cpu) = (self.start.elapsed().as_secs_f64(), cpu_seconds()? - self.cpu_seconds);
+        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get) as f64;
+        let (fps, busy) = (frames as f64 / seconds, cpu / seconds / cores);
+        Ok(format!("\"frames\": {frames}, \"fps\": {fps:.3}, \"busy\": {busy:.4}"))
+    }
+}
+
 struct Source {
     info: VideoInfo,
-    codec: VideoCodec,
     frames: Vec<HostFrame>,
 }
 
 impl Source {
-    fn read(path: &Path, encoder: &str) -> Result<Self, BoxError> {
-        let (mut info, frames) = decode(path, HELD)?;
-        info.color = info.color.resolve(info.width, info.height).0;
-        let codec = VideoCodec::ALL.into_iter().find(|codec| codec.encoders().contains(&encoder));
-        let codec = codec.ok_or_else(|| CustomError::new(format!("{encoder} is none of RAVE's encoders")))?;
-        Ok(Self { info, codec, frames })
+    /// The encoder for `ENCODER:WORKERS`.
+    fn stage(&self, run: &str) -> Result<SoftwareEncoder, BoxError> {
+        let unknown = || CustomError::new(format!("{run} is no ENCODER:WORKERS"));
+        let (encoder, workers) = run.split_once(':').ok_or_else(unknown)?;
+        let encoder = EncoderChoice::Named(encoder.to_owned());
+        let options = EncoderOptions {
+            workers: Some(workers.parse().map_err(CustomError::new)?),
+            gop: Some(GOP),
+            ..EncoderOptions::new(encoder.codec().ok_or_else(unknown)?)
+        };
+        let info =
+            VideoInfo { color: self.info.color.resolve(self.info.width, self.info.height).0, ..self.info };
+        Ok(SoftwareEncoder::new(&info, &EncoderOptions { encoder, ..options }, &container()?)?)
     }
 
     /// The frame of this number: forwards, then backwards, so that motion goes on.
@@ -66,46 +98,47 @@ impl Source {
         Ok(Frame::new(frame.buffer().clone(), *frame.layout(), frame.color(), info)?)
     }
 
-    fn measure(&self, encoder: &str, workers: NonZeroUsize, frames: usize) -> Result<(), BoxError> {
-        let options = EncoderOptions {
-            encoder: EncoderChoice::Named(encoder.to_owned()),
-            workers: Some(workers),
-            gop: Some(GOP),
-            ..EncoderOptions::new(self.codec)
-        };
-        let container = Container::from_path("speed.mkv".as_ref())?;
-        let mut stage = SoftwareEncoder::new(&self.info, &options, &container)?;
-        let (start, start_cpu) = (Instant::now(), cpu_seconds()?);
-        let mut packets = Vec::new();
+    /// Encodes for a while after queues and look-ahead are full, and gives up.
+    fn watch(&self, mut stage: SoftwareEncoder, seconds: u64) -> Result<(), BoxError> {
+        let (warm_up, length) = (Duration::from_secs(3), Duration::from_secs(seconds));
+        let (start, mut meter, mut frames) = (Instant::now(), Meter::start()?, 0);
+        for number in 0.. {
+            stage.process(self.numbered(number)?, &mut |_| ())?;
+            if start.elapsed() < warm_up {
+                (meter, frames) = (Meter::start()?, 0);
+                continue;
+            }
+            frames += 1;
+            if meter.start.elapsed() >= length {
+                break;
+            }
+        }
+        println!("{{\"encoder\": \"{}\", {}}}", stage.description(), meter.stop(frames)?);
+        Ok(())
+    }
+
+    fn measure(&self, mut stage: SoftwareEncoder, frames: usize) -> Result<(), BoxError> {
+        let (meter, mut packets) = (Meter::start()?, Vec::new());
         for number in 0..frames {
             stage.process(self.numbered(number)?, &mut |packet| packets.push(packet))?;
         }
         stage.finish(&mut |packet| packets.push(packet))?;
-        let (seconds, cpu) = (start.elapsed().as_secs_f64(), cpu_seconds()? - start_cpu);
-        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get) as f64;
+        let speed = meter.stop(frames)?;
         let bytes: usize = packets.iter().map(|packet| packet.data.len()).sum();
-        let path = self.write(&stage, &container, packets)?;
+        let path = self.write(&stage, packets)?;
         let psnr = self.psnr(&path)?;
         fs::remove_file(&path).map_err(CustomError::new)?;
         println!(
-            "{{\"encoder\": \"{}\", \"workers\": {workers}, \"frames\": {frames}, \"fps\": {:.3}, \"busy\": {:.4}, \
-             \"psnr_y\": {psnr:.3}, \"bytes\": {bytes}, \"peak_memory_mib\": {}}}",
+            "{{\"encoder\": \"{}\", {speed}, \"psnr_y\": {psnr:.3}, \"bytes\": {bytes}, \"peak_memory_mib\": {}}}",
             stage.description(),
-            frames as f64 / seconds,
-            cpu / seconds / cores,
             peak_memory_mib()?
         );
         Ok(())
     }
 
-    fn write(
-        &self,
-        stage: &SoftwareEncoder,
-        container: &Container,
-        packets: Vec<Packet>,
-    ) -> Result<PathBuf, BoxError> {
+    fn write(&self, stage: &SoftwareEncoder, packets: Vec<Packet>) -> Result<PathBuf, BoxError> {
         let path = std::env::temp_dir().join(format!("rave-encode-speed-{}.mkv", std::process::id()));
-        let mut muxer = Muxer::create(&path, container, &stage.stream(), None, &MuxerOptions::default())?;
+        let mut muxer = Muxer::create(&path, &container()?, &stage.stream(), None, &MuxerOptions::default())?;
         packets.into_iter().try_for_each(|packet| muxer.write(packet))?;
         muxer.finish()?;
         Ok(path)
@@ -122,6 +155,10 @@ impl Source {
         })?;
         Ok(10.0 * (peak * peak * samples / squares).log10())
     }
+}
+
+fn container() -> Result<Container, BoxError> {
+    Ok(Container::from_path("speed.mkv".as_ref())?)
 }
 
 fn square_error(a: &HostFrame, b: &HostFrame) -> f64 {

@@ -28,6 +28,8 @@ pub(crate) struct EncoderPlan {
     workers: usize,
     threads: Option<NonZeroUsize>,
     segment_frames: usize,
+    /// Segments are multiples of this.
+    group_frames: usize,
 }
 
 impl EncoderPlan {
@@ -58,7 +60,8 @@ impl EncoderPlan {
             1 => options.threads,
             _ => NonZeroUsize::new(threads_of_each(cores, workers)),
         };
-        Ok(Self { workers, threads, segment_frames: segment_frames(workers, info, options) })
+        let (segment_frames, group_frames) = segment(workers, info, options);
+        Ok(Self { workers, threads, segment_frames, group_frames })
     }
 
     pub(crate) const fn workers(self) -> usize {
@@ -70,13 +73,18 @@ impl EncoderPlan {
         self.threads
     }
 
-    /// Frames from one segment's start to the next one's.
-    pub(crate) const fn segment_frames(self) -> u64 {
-        self.segment_frames as u64
+    /// Frames of the segment of this number, from 0.
+    ///
+    /// The first ones are shorter, each by another part: as frames come in order, workers with segments of one length would
+    /// start one after the other, each when the last one has all its frames.
+    pub(crate) fn segment_frames(self, number: usize) -> u64 {
+        let parts = (number + 1).min(self.workers);
+        let frames = self.segment_frames * parts / self.workers;
+        (frames / self.group_frames * self.group_frames).max(self.group_frames) as u64
     }
 
-    /// Frames that may wait for their worker. Frames come in order, so while the youngest worker gets its segment the
-    /// others live on what has been queued: that is half a segment for each of them on average, and a little for unevenness.
+    /// Frames that may wait for their worker: all of the first segments but the last, so that every worker starts, and a
+    /// little for unevenness. Later, too, the workers have that much when the youngest gets its segment.
     pub(crate) const fn queued_frames(self) -> usize {
         self.segment_frames * (self.workers - 1) / 2 + 4 * self.workers
     }
@@ -114,8 +122,8 @@ fn default_workers(cores: usize, kind: Kind, info: &VideoInfo, options: &Encoder
         return 1;
     }
     let fits = |&workers: &usize| {
-        let segment_frames = segment_frames(workers, info, options);
-        let plan = EncoderPlan { workers, threads: None, segment_frames };
+        let (segment_frames, group_frames) = segment(workers, info, options);
+        let plan = EncoderPlan { workers, threads: None, segment_frames, group_frames };
         plan.frames_held() * frame_bytes(info) <= cores * BYTES_PER_CORE
     };
     let workers = (cores / kind.busy_cores(info.height)).min(MOST_BY_DEFAULT);
@@ -132,16 +140,15 @@ const fn threads_of_each(cores: usize, workers: usize) -> usize {
     fair + fair.div_ceil(2)
 }
 
-/// The same on every machine, so that the number of workers decides what comes out.
-fn segment_frames(workers: usize, info: &VideoInfo, options: &EncoderOptions) -> usize {
-    let frame =
-        Layout::packed(info.format, info.width, info.height).map_or(1, |layout| layout.size_bytes().max(1));
-    let waiting = (workers.max(2) - 1) * frame;
+/// Frames of a segment, and of a group of pictures in it; the same on every machine, so that the number of workers decides
+/// what comes out.
+fn segment(workers: usize, info: &VideoInfo, options: &EncoderOptions) -> (usize, usize) {
+    let waiting = (workers.max(2) - 1) * frame_bytes(info);
     let wanted = (2 * QUEUE_BYTES / waiting).clamp(LEAST_SEGMENT, MOST_SEGMENT);
     // Whole groups of pictures, if they are not longer.
     match options.gop.map(|gop| gop.max(1) as usize) {
-        Some(gop) if gop <= wanted => wanted / gop * gop,
-        _ => wanted,
+        Some(gop) if gop <= wanted => (wanted / gop * gop, gop),
+        _ => (wanted, 1),
     }
 }
 
@@ -205,9 +212,26 @@ mod tests {
         ] {
             options.gop = gop;
             let plan = plan(16, "libx265", size, &options);
-            assert_eq!(plan.segment_frames(), expected, "{gop:?} {size:?}");
+            assert_eq!(plan.segment_frames, expected, "{gop:?} {size:?}");
             assert!(plan.queued_frames() > plan.segment_frames, "{plan:?}");
         }
+    }
+
+    #[test]
+    fn the_first_segments_let_all_workers_start() {
+        let mut options = EncoderOptions::new(VideoCodec::Hevc);
+        options.workers = NonZeroUsize::new(4);
+        let lengths = |options: &EncoderOptions| -> Vec<u64> {
+            let plan = plan(16, "libx265", (1920, 1080), options);
+            let lengths: Vec<u64> = (0..5).map(|number| plan.segment_frames(number)).collect();
+            assert!(lengths[..3].iter().sum::<u64>() < plan.queued_frames() as u64);
+            lengths
+        };
+        assert_eq!(lengths(&options), [30, 60, 90, 120, 120]);
+        options.gop = Some(40);
+        assert_eq!(lengths(&options), [40, 40, 80, 120, 120]);
+        options.gop = Some(7);
+        assert_eq!(lengths(&options), [28, 56, 84, 119, 119]);
     }
 
     #[test]

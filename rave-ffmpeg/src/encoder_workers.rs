@@ -25,7 +25,10 @@ pub(crate) struct Workers {
     room: Places,
     /// The oldest first. Packets are taken from that one; frames go to the last.
     segments: VecDeque<Segment>,
+    started: usize,
     frames: u64,
+    /// Number of the frame that the next segment starts with.
+    next_start: u64,
     joint: Joint,
 }
 
@@ -49,7 +52,9 @@ impl Workers {
             places: Places::new(plan.workers()),
             room: Places::new(plan.queued_frames()),
             segments: VecDeque::new(),
+            started: 0,
             frames: 0,
+            next_start: 0,
             joint: Joint::default(),
             plan,
         }
@@ -63,8 +68,10 @@ impl Workers {
         emit: &mut dyn FnMut(Packet),
     ) -> Result<(), Error> {
         self.emit_ready(emit)?;
-        if self.frames.is_multiple_of(self.plan.segment_frames()) {
+        if self.frames == self.next_start {
             self.start_segment(emit)?;
+            self.next_start += self.plan.segment_frames(self.started);
+            self.started += 1;
         }
         self.frames += 1;
         if self.template.reorders() {

@@ -15,6 +15,8 @@ use support::{decode, fast, ffprobe};
 
 const SIZE: (u32, u32) = (96, 64);
 const SEGMENT: usize = 120;
+/// Where three workers' segments start.
+const STARTS: [usize; 5] = [0, 40, 120, 240, 360];
 
 fn info() -> VideoInfo {
     VideoInfo {
@@ -107,9 +109,10 @@ fn segments_are_joined_to_one_stream_that_depends_on_the_options_alone() {
             assert!(first.description().ends_with("3 workers on segments of 120 frames"), "{context}");
             let packets = encode(&mut first, &times);
             check_times(&packets, &times, &context);
-            let starts = packets.iter().step_by(SEGMENT);
-            assert!(starts.clone().all(|packet| packet.is_key), "{context}");
-            assert!(starts.map(|packet| ticks(packet.pts)).eq(times.iter().copied().step_by(SEGMENT)));
+            for start in STARTS.into_iter().filter(|&start| start < times.len()) {
+                assert!(packets[start].is_key, "{context}: packet {start}");
+                assert_eq!(ticks(packets[start].pts), times[start], "{context}: packet {start}");
+            }
             assert!(packets == encode(&mut encoder(&options(codec, 3), "a.mkv"), &times), "{context}");
 
             let path = folder.path().join("a.mkv");
