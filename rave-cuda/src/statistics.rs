@@ -135,37 +135,42 @@ fn check(format: PixelFormat) -> Result<(), FrameError> {
     }
 }
 
-/// `addresses` are those of the frame, the partial results and the gathered ones. Planes of different size are launched
-/// apart.
+/// `addresses` are those of the frame, the partial results and the gathered ones. Planes of one size that follow each other
+/// are launched together.
 fn launches([source, partials, gathered]: [u64; 3], layout: &Layout) -> Vec<Launch> {
     let format = layout.format();
-    let sample_bytes = format.sample().bytes();
     let reduce = Entry::find(Topic::Reduce, &format!("reduce_{}", kind(format)));
     let gather = Entry::find(Topic::Reduce, "reduce_gather");
-    let of_plane = |(index, plane): (usize, &rave_core::Plane)| {
-        let from = param_planes(layout)[index];
-        let part = |count: u32| (index * count as usize * PARTIAL_BYTES) as u64;
-        let is_multiple = |value: u64| value.is_multiple_of(16);
+    let all = param_planes(layout);
+    let mut launches = Vec::with_capacity(4);
+    let mut first = 0;
+    for planes in layout.planes().chunk_by(|a, b| (a.row_bytes, a.rows) == (b.row_bytes, b.rows)) {
+        let mut from = [Plane::default(); 3];
+        from[..planes.len()].copy_from_slice(&all[first..first + planes.len()]);
+        let part = |count: u32| (first * count as usize * PARTIAL_BYTES) as u64;
+        let is_aligned =
+            |plane: &Plane| (source + plane.offset).is_multiple_of(16) && plane.stride.is_multiple_of(16);
         let params = Reduce {
             source,
             partials: partials + part(THREADS),
             gathered: gathered + part(GATHERED),
-            from: [from, Plane::default(), Plane::default()],
-            count: (plane.row_bytes / sample_bytes) as i32,
-            rows: plane.rows as i32,
+            from,
+            count: (planes[0].row_bytes / format.sample().bytes()) as i32,
+            rows: planes[0].rows as i32,
             shift: format.sample_shift(),
-            is_aligned: u32::from(is_multiple(source + from.offset) && is_multiple(from.stride)),
+            is_aligned: u32::from(from[..planes.len()].iter().all(is_aligned)),
             threads: THREADS,
             gathered_count: GATHERED,
         };
         let launch = |entry, threads| Launch {
             entry,
-            geometry: Geometry::covering((threads, 1), 1, BLOCK),
+            geometry: Geometry::covering((threads, 1), planes.len() as u32, BLOCK),
             params: Params::Reduce(params),
         };
-        [launch(reduce, THREADS), launch(gather, GATHERED)]
-    };
-    layout.planes().iter().enumerate().flat_map(of_plane).collect()
+        launches.extend([launch(reduce, THREADS), launch(gather, GATHERED)]);
+        first += planes.len();
+    }
+    launches
 }
 
 #[cfg(test)]
@@ -175,8 +180,11 @@ mod tests {
 
     /// What the kernels find in planes of 67 x 31.
     fn measure(values: &[f32]) -> Option<Vec<PlaneStatistics>> {
+        measure_in(Layout::packed(PixelFormat::RGB_F32, 67, 31).unwrap(), values)
+    }
+
+    fn measure_in(layout: Layout, values: &[f32]) -> Option<Vec<PlaneStatistics>> {
         let emulator = Emulator::get()?;
-        let layout = Layout::packed(PixelFormat::RGB_F32, 67, 31).unwrap();
         let mut partials = vec![0_u64; 3 * THREADS as usize * 3];
         let mut gathered = vec![0_u8; 3 * GATHERED as usize * PARTIAL_BYTES];
         let addresses = [values.as_ptr() as u64, partials.as_mut_ptr() as u64, gathered.as_mut_ptr() as u64];
@@ -185,7 +193,8 @@ mod tests {
             unsafe { emulator.run(&launch) };
         }
         let planes = gathered.chunks(GATHERED as usize * PARTIAL_BYTES);
-        Some(planes.map(|bytes| add_up(67 * 31, bytes)).collect())
+        let samples = layout.planes().iter().map(|plane| count(&layout, plane));
+        Some(samples.zip(planes).map(|(samples, bytes)| add_up(samples, bytes)).collect())
     }
 
     #[test]
@@ -214,6 +223,18 @@ mod tests {
         assert_eq!(found[1], PlaneStatistics { not_finite: 0, ..expected });
         assert_eq!((found[2].not_finite, found[2].least), (67 * 31, f32::INFINITY));
         assert!(found[2].mean.is_nan());
+    }
+
+    #[test]
+    fn planes_of_different_size_are_told_apart() {
+        let sample = rave_core::Sample::F32;
+        let format = PixelFormat::Yuv { chroma: rave_core::Chroma::C420, sample, packing: Packing::Planar };
+        let mut values = vec![0.25_f32; 67 * 31 + 2 * 34 * 16];
+        values[67 * 31 - 1] = f32::NAN;
+        values[67 * 31 + 34 * 16..].fill(0.75);
+        let Some(found) = measure_in(Layout::packed(format, 67, 31).unwrap(), &values) else { return };
+        let means: Vec<_> = found.iter().map(|plane| (plane.mean, plane.not_finite)).collect();
+        assert_eq!(means, [(0.25, 1), (0.25, 0), (0.75, 0)]);
     }
 
     #[test]

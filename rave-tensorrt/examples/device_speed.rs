@@ -85,6 +85,8 @@ fn measure(
     let start = Instant::now();
     let mut upscaler = Upscaler::<CudaBuffer>::new(model.clone(), &input, &UpscalerOptions::default())?;
     let open = start.elapsed();
+    // Of its own, so that a frame is noise and not what another kind of buffer of the same size holds.
+    let pool = Pool::new(device, PoolOptions::default());
     fill_pool(&pool, &input)?;
     stage(&mut upscaler, &pool, &input, 10)?;
     let (mut alone, mut staged) = (vec![], vec![]);

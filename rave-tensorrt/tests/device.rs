@@ -228,6 +228,7 @@ fn frames_stay_in_order_with_their_times_whatever_is_enqueued() {
     let frames: Vec<_> = (0..12).map(|number| picture(PixelFormat::RGB_F16, (320, 180), number)).collect();
     let mut together = gpu::upscaler(&model, &video_of(&frames[0]), Tile::Auto);
     let upscaled = through(&mut together, &pool, &frames);
+    println!("recorded: {}", together.report().get().is_recorded);
     let ticks: Vec<_> = upscaled.iter().map(|frame| frame.info().pts.ticks()).collect();
     assert_eq!(ticks, (0..12).collect::<Vec<_>>());
     assert_eq!(together.report().get().frames, 12);
@@ -331,11 +332,12 @@ fn with_limit(limit_mib: u64, tile: Tile, size: (u32, u32)) -> Option<Result<Ups
 
 #[test]
 fn too_little_memory_is_an_error_of_its_own() {
-    for limit_mib in [1, 32, 128] {
+    // The least that the frames take is 238 MiB: beyond it, it is ONNX Runtime that finds no memory.
+    for (limit_mib, code) in [(1, Code::VramLimit), (128, Code::VramLimit), (320, Code::InferenceMemory)] {
         let Some(result) = with_limit(limit_mib, Tile::Off, (3840, 2160)) else { return };
         let error = result.err().unwrap_or_else(|| panic!("{limit_mib} MiB do"));
         println!("{limit_mib} MiB: {} {error}", error.code());
-        assert!(matches!(error.code(), Code::InferenceMemory | Code::VramLimit), "{}", error.code());
+        assert_eq!(error.code(), code);
         assert!(error.is_recoverable());
     }
 }
