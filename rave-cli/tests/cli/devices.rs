@@ -169,6 +169,7 @@ fn samples_can_be_piped() {
 fn a_selftest_passes_and_says_what_it_did_not_check() {
     let answer = rave(["selftest", "--json", "-m", "resize-cubic-x2"]);
     let json = answer.succeeded().json();
+    matches_schema(&json, "selftest");
     assert_eq!(json["failed"], 0, "{json}");
     assert!(json["passed"].as_u64().unwrap() >= 5, "{json}");
     for check in json["checks"].as_array().unwrap() {
@@ -183,9 +184,19 @@ fn a_selftest_passes_and_says_what_it_did_not_check() {
 }
 
 #[test]
+fn a_stress_run_loses_no_frame() {
+    let flags = ["--size", "64x48", "--stress", "1", "-m", "resize-cubic-x2"];
+    let json = rave(["bench", "--json"].iter().chain(&flags)).succeeded().json();
+    assert_eq!(json["frames_in"], json["frames_out"]);
+    assert!(json["frames_out"].as_u64().unwrap() > 0, "{json}");
+    assert_eq!(json["failures"], Value::Array(vec![]));
+}
+
+#[test]
 fn a_bench_measures_every_way_and_gives_ratios() {
     let flags = ["--size", "64x48", "--frames", "40", "-m", "resize-cubic-x2"];
     let json = rave(["bench", "--json"].iter().chain(&flags)).succeeded().json();
+    matches_schema(&json, "bench");
     let ways = json["ways"].as_array().unwrap();
     let names: Vec<_> = ways.iter().map(|way| way["way"].as_str().unwrap()).collect();
     assert_eq!(names, ["model", "chain", "decode", "end_to_end", "encoded"]);
