@@ -1,5 +1,6 @@
 //! Models and upscaling on a GPU.
 
+mod fitted;
 mod lane;
 mod model;
 mod replays;

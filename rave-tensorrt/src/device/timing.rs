@@ -2,8 +2,8 @@ use std::time::{Duration, Instant};
 
 use rave_core::VideoInfo;
 
+use crate::device::fitted::Fitted;
 use crate::device::model::DeviceModel;
-use crate::device::upscaler::Fitted;
 use crate::error::Error;
 use crate::plan::{UpscalerOptions, axes};
 
