@@ -135,7 +135,7 @@ fn nal_units(data: &[u8]) -> impl Iterator<Item = Framed> + '_ {
 const START_CODE: [u8; 3] = [0, 0, 1];
 
 /// Where the payload after the next start code begins.
-fn payload_start(data: &[u8], from: usize) -> Option<usize> {
+pub(crate) fn payload_start(data: &[u8], from: usize) -> Option<usize> {
     let found = data[from..].windows(START_CODE.len()).position(|bytes| bytes == START_CODE)?;
     Some(from + found + START_CODE.len())
 }
@@ -219,43 +219,6 @@ fn vp9_access(data: &[u8]) -> RandomAccess {
         true => RandomAccess::Closed,
         false => RandomAccess::None,
     }
-}
-
-/// Whether a packet of VP9 shows a picture: a frame of its superframe (VP9 bitstream specification, annex B) is shown, or one
-/// that was decoded before.
-pub(crate) fn vp9_shows(data: &[u8]) -> bool {
-    vp9_frames(data).into_iter().any(|frame| {
-        let Some(&[first, second, ..]) = frame.first_chunk::<2>() else { return false };
-        let bits = u16::from_be_bytes([first, second]);
-        // As in `vp9_access`: `show_existing_frame`, `frame_type`, `show_frame`.
-        let rest = bits << if first & 0x30 == 0x30 { 5 } else { 4 };
-        first >> 6 == 2 && (rest & 0x8000 != 0 || rest & 0x2000 != 0)
-    })
-}
-
-/// The frames of a superframe, or the packet itself.
-fn vp9_frames(data: &[u8]) -> Vec<&[u8]> {
-    let whole = || vec![data];
-    let Some(&marker) = data.last().filter(|&&marker| marker & 0xe0 == 0xc0) else { return whole() };
-    let (count, size_bytes) = (usize::from(marker & 7) + 1, usize::from(marker >> 3 & 3) + 1);
-    let Some(start) = data.len().checked_sub(2 + count * size_bytes) else { return whole() };
-    if data[start] != marker {
-        return whole();
-    }
-    let sizes = data[start + 1..data.len() - 1].chunks_exact(size_bytes);
-    let sizes = sizes.map(|bytes| bytes.iter().rev().fold(0, |size, &byte| size << 8 | usize::from(byte)));
-    let mut rest = &data[..start];
-    let mut split = |size: usize| {
-        let (frame, after) = rest.split_at(size.min(rest.len()));
-        rest = after;
-        frame
-    };
-    sizes.map(&mut split).collect()
-}
-
-/// Whether a packet of VP8 shows its picture (RFC 6386, 9.1).
-pub(crate) fn vp8_shows(data: &[u8]) -> bool {
-    data.first().is_some_and(|first| first & 0x10 != 0)
 }
 
 /// OBUs; without a size an OBU goes to the end.
@@ -368,25 +331,6 @@ mod tests {
     }
 
     #[test]
-    fn hidden_frames_are_known_from_shown_ones() {
-        let (hidden, shown, existing) = ([0x84, 0x00], [0x86, 0x00], [0x88, 0x00]);
-        let superframe = |frames: [[u8; 2]; 2]| [&frames.concat()[..], &[0xc1, 2, 2, 0xc1]].concat();
-        for (data, expected) in [
-            (hidden.to_vec(), false),
-            (shown.to_vec(), true),
-            (existing.to_vec(), true),
-            (superframe([hidden, shown]), true),
-            (superframe([hidden, hidden]), false),
-            (vec![0x86], false),
-            (vec![], false),
-            (vec![0xc7, 0xc7], false),
-        ] {
-            assert_eq!(super::vp9_shows(&data), expected, "{data:02x?}");
-        }
-        assert!(super::vp8_shows(&[0x10]) && !super::vp8_shows(&[0x02]) && !super::vp8_shows(&[]));
-    }
-
-    #[test]
     fn no_damaged_packet_panics() {
         let samples: [&[u8]; 4] = [
             &[0, 0, 1, 0x06, 255, 255, 6, 1, 0, 0, 1, 0x26, 1, 0xaf],
@@ -402,7 +346,6 @@ mod tests {
                     for codec in [H264, Hevc, Vp9, Av1] {
                         codec.random_access(&data);
                     }
-                    super::vp9_shows(&data);
                 }
             }
         }

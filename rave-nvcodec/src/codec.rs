@@ -1,7 +1,7 @@
 use std::fmt;
 
 use crate::StreamCodec;
-use crate::bitstream::{vp8_shows, vp9_shows};
+use crate::headers::{h264_begins_picture, start_codes, vp8_is_plausible, vp8_shows, vp9_shows};
 use crate::sys::cuvid;
 
 /// A codec that an NVIDIA GPU may be able to decode.
@@ -83,6 +83,22 @@ impl Codec {
             Self::Vp9 => vp9_shows(data),
             // Of AV1 a temporal unit shows one (AV1 specification, 7.5); elsewhere no picture is hidden.
             _ => true,
+        }
+    }
+
+    /// Whether a packet's header can be true. What it says is not checked by the driver.
+    pub(crate) fn is_plausible(self, data: &[u8]) -> bool {
+        self != Self::Vp8 || vp8_is_plausible(data)
+    }
+
+    /// How many pictures begin in a packet, where fields are pictures.
+    pub(crate) fn pictures(self, data: &[u8]) -> usize {
+        match self {
+            Self::H264 => start_codes(data).filter(|unit| h264_begins_picture(unit)).count(),
+            Self::Mpeg1 | Self::Mpeg2 => start_codes(data).filter(|unit| unit.first() == Some(&0)).count(),
+            // A frame and its second field (SMPTE ST 421, annex E).
+            Self::Vc1 => start_codes(data).filter(|unit| matches!(unit.first(), Some(0x0c | 0x0d))).count(),
+            _ => 1,
         }
     }
 

@@ -1,11 +1,14 @@
 mod core;
 mod error;
+mod fit;
 mod options;
 mod pace;
+mod pictures;
 mod report;
 mod session;
 mod sessions;
 pub(crate) mod surface;
+mod worker;
 
 use rave_core::{BoxError, Frame, FrameInfo, Packet, Stage, VideoInfo};
 use rave_cuda::{CudaFrame, Pool};

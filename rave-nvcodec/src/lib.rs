@@ -55,8 +55,10 @@
 mod bitstream;
 mod capabilities;
 mod codec;
+mod coded_picture;
 mod decoder;
 mod encoder;
+mod headers;
 mod join;
 mod library;
 mod parser;

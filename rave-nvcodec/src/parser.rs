@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 use std::ffi::{c_int, c_void};
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::coded_picture::CodedPicture;
 use crate::decoder::surface::{DISPLAY_DELAY, surfaces};
 use crate::sys::cuvid;
 use crate::{Codec, DecodeError, NvdecLibrary};
@@ -18,63 +20,11 @@ pub(crate) enum Event {
     Display(cuvid::ParserDisplayInfo),
 }
 
-/// A picture to decode, with the bytes that the parser only lends.
-pub(crate) struct CodedPicture {
-    params: cuvid::PictureParams,
-    bitstream: Vec<u8>,
-    slice_offsets: Vec<u32>,
-}
-
-impl CodedPicture {
-    /// # Safety
-    /// The parameters are as the parser hands them to its callback: their pointers are null or valid for the lengths
-    /// beside them.
-    unsafe fn copy(params: &cuvid::PictureParams, codec: Codec) -> Self {
-        // An AV1 tile has two offsets: of its first byte and of one past its last.
-        let offsets = params.num_slices as usize * if codec == Codec::Av1 { 2 } else { 1 };
-        // SAFETY: the caller vouches for pointers and lengths.
-        let bitstream = unsafe { copied(params.bitstream_data, params.bitstream_data_len as usize) };
-        // SAFETY: as above.
-        let slice_offsets = unsafe { copied(params.slice_data_offsets, offsets) };
-        Self { params: *params, bitstream, slice_offsets }
-    }
-
-    /// The surface that it is decoded into.
-    pub(crate) fn index(&self) -> i32 {
-        self.params.curr_pic_idx
-    }
-
-    /// Whether it needs no other picture.
-    pub(crate) fn is_intra(&self) -> bool {
-        self.params.intra_pic_flag != 0
-    }
-
-    /// Whether it is the second field of a frame, whose first field has the same surface.
-    pub(crate) fn is_second_field(&self) -> bool {
-        self.params.second_field != 0
-    }
-
-    /// The parameters, whose pointers are valid as long as `self` is neither moved nor dropped.
-    pub(crate) fn params(&mut self) -> &mut cuvid::PictureParams {
-        self.params.bitstream_data = self.bitstream.as_ptr();
-        self.params.slice_data_offsets = self.slice_offsets.as_ptr();
-        &mut self.params
-    }
-}
-
-/// # Safety
-/// `data` is null or points to `len` values.
-unsafe fn copied<T: Copy>(data: *const T, len: usize) -> Vec<T> {
-    if data.is_null() {
-        return Vec::new();
-    }
-    // SAFETY: not null, and the caller vouches for the length.
-    unsafe { std::slice::from_raw_parts(data, len) }.to_vec()
-}
-
 /// Where callbacks put what they are told.
 struct Inbox {
     codec: Codec,
+    /// Where the packet lies that is parsed.
+    packet: Range<usize>,
     events: VecDeque<Event>,
     /// The first thing that went wrong.
     failure: Option<&'static str>,
@@ -84,6 +34,10 @@ const FAILED: c_int = 0;
 const DONE: c_int = 1;
 
 impl Inbox {
+    const fn new(codec: Codec) -> Self {
+        Self { codec, packet: 0..0, events: VecDeque::new(), failure: None }
+    }
+
     fn fail(&mut self, reason: &'static str) -> c_int {
         self.failure.get_or_insert(reason);
         FAILED
@@ -104,8 +58,15 @@ impl Inbox {
         if params.curr_pic_idx < 0 {
             return self.fail("it announced a picture without a surface");
         }
+        let mut params = *params;
+        // Of a damaged packet the parser may promise more than there is.
+        let start = params.bitstream_data.addr();
+        if self.packet.contains(&start) {
+            let left = u32::try_from(self.packet.end - start).unwrap_or(u32::MAX);
+            params.bitstream_data_len = params.bitstream_data_len.min(left);
+        }
         // SAFETY: the caller vouches for the parameters.
-        let picture = unsafe { CodedPicture::copy(params, self.codec) };
+        let picture = unsafe { CodedPicture::copy(&params, self.codec) };
         self.events.push_back(Event::Decode(Box::new(picture)));
         DONE
     }
@@ -148,11 +109,23 @@ unsafe extern "system" fn on_display(
     unsafe { in_callback(user_data, |inbox| inbox.display(picture.as_ref())) }
 }
 
+/// What a packet holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// One frame or field: it is announced before the call returns.
+    Picture,
+    /// More, or something else: the last picture is announced with the next packet.
+    Several,
+}
+
+const PADDING_BYTES: usize = 1024;
+
 /// A parser of the driver. It needs no GPU: what it says is queued, for [`next_event`](Self::next_event).
 pub(crate) struct Parser {
     library: NvdecLibrary,
     codec: Codec,
     raw: cuvid::Parser,
+    padded: Vec<u8>,
     /// Owned. The driver's callbacks have the same pointer, so that it is not a reference in between.
     inbox: *mut Inbox,
 }
@@ -163,8 +136,9 @@ unsafe impl Send for Parser {}
 impl Parser {
     /// The parameter sets of `extradata` are read at once.
     pub(crate) fn new(library: &NvdecLibrary, codec: Codec, extradata: &[u8]) -> Result<Self, DecodeError> {
-        let inbox = Box::into_raw(Box::new(Inbox { codec, events: VecDeque::new(), failure: None }));
-        let mut parser = Self { library: library.clone(), codec, raw: std::ptr::null_mut(), inbox };
+        let inbox = Box::into_raw(Box::new(Inbox::new(codec)));
+        let padded = Vec::new();
+        let mut parser = Self { library: library.clone(), codec, raw: std::ptr::null_mut(), padded, inbox };
         let mut header = sequence_header(codec, extradata);
         let mut params = cuvid::ParserParams {
             codec_type: codec.cuvid(),
@@ -190,10 +164,20 @@ impl Parser {
         Ok(parser)
     }
 
-    /// Reads a packet of one frame or field. Its pictures are announced before this returns, not only when the next
-    /// packet has come.
-    pub(crate) fn parse(&mut self, data: &[u8]) -> Result<(), DecodeError> {
-        self.feed(data, cuvid::PacketFlags::ENDOFPICTURE.0)
+    /// Reads a packet.
+    pub(crate) fn parse(&mut self, data: &[u8], extent: Extent) -> Result<(), DecodeError> {
+        let flags = match extent {
+            Extent::Picture => cuvid::PacketFlags::ENDOFPICTURE.0,
+            Extent::Several => 0,
+        };
+        // Zeros after the end, as libavcodec's packets have them: the parser may look a little further than it should.
+        self.padded.clear();
+        self.padded.extend_from_slice(data);
+        self.padded.resize(data.len() + PADDING_BYTES, 0);
+        let padded = std::mem::take(&mut self.padded);
+        let parsed = self.feed(&padded[..data.len()], flags);
+        self.padded = padded;
+        parsed
     }
 
     /// Says that the stream, or a part of it that stands by itself, has ended: what is held back becomes events.
@@ -231,6 +215,8 @@ impl Parser {
             payload: if data.is_empty() { std::ptr::null() } else { data.as_ptr() },
             timestamp: 0,
         };
+        let start = data.as_ptr().addr();
+        self.inbox().packet = start..start + data.len();
         // SAFETY: the packet and its bytes are valid for the call, in which the callbacks run; no reference to the inbox
         // exists meanwhile.
         let status = unsafe { (self.library.functions().parse_video_data)(self.raw, &mut packet) };
@@ -268,7 +254,7 @@ mod tests {
     use super::*;
 
     fn inbox() -> Inbox {
-        Inbox { codec: Codec::H264, events: VecDeque::new(), failure: None }
+        Inbox::new(Codec::H264)
     }
 
     fn user_data(inbox: &mut Inbox) -> *mut c_void {
@@ -282,7 +268,7 @@ mod tests {
             cuvid::VideoFormat { min_num_decode_surfaces: 8, coded_width: 64, ..Default::default() };
         // SAFETY: both pointers are valid.
         let answer = unsafe { on_sequence(user_data(&mut inbox), &mut format) };
-        assert_eq!(answer, 14);
+        assert_eq!(answer, 15);
         assert!(matches!(&inbox.events[0], Event::Sequence(queued) if queued.coded_width == 64));
     }
 
@@ -314,16 +300,20 @@ mod tests {
     }
 
     #[test]
-    fn a_tile_of_av1_has_two_offsets() {
-        let offsets = [0_u32, 5, 5, 9];
+    fn a_picture_does_not_reach_beyond_its_packet() {
+        let (bytes, offset) = ([7_u8; 4], 0);
+        let mut inbox = inbox();
+        inbox.packet = bytes.as_ptr().addr()..bytes.as_ptr().addr() + bytes.len();
         let params = cuvid::PictureParams {
-            slice_data_offsets: offsets.as_ptr(),
-            num_slices: 2,
+            bitstream_data: bytes[1..].as_ptr(),
+            bitstream_data_len: 100,
+            slice_data_offsets: &raw const offset,
+            num_slices: 1,
             ..Default::default()
         };
-        // SAFETY: the offsets are four; the bitstream is null.
-        let picture = unsafe { CodedPicture::copy(&params, Codec::Av1) };
-        assert_eq!((&picture.slice_offsets[..], picture.bitstream.len()), (&offsets[..], 0));
+        // SAFETY: the length is cut down to that of the packet.
+        assert_eq!(unsafe { inbox.decode(Some(&params)) }, DONE);
+        assert!(matches!(&inbox.events[0], Event::Decode(picture) if picture.bitstream == [7, 7, 7]));
     }
 
     #[test]

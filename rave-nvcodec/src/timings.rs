@@ -28,6 +28,11 @@ impl Timings {
     /// Packets whose picture may still come: far more than a decoder reorders (16 frames) or has in flight.
     const MOST_PENDING: usize = 512;
 
+    /// The number that the next packet will have.
+    pub(crate) const fn next(&self) -> u64 {
+        self.next
+    }
+
     /// Keeps the timing of the next packet, in decoding order, and returns its number.
     pub(crate) fn keep(&mut self, packet: &Packet) -> u64 {
         let Packet { pts, duration_ticks, is_discarded, .. } = *packet;

@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use media::{Clip, Gpu, codes, decode, digest, gpu, hardware, ticks};
-use rave_core::{BoxError, Code, HostFrame, Packet, Stage, TimeBase, Timestamp};
+use rave_core::{BoxError, Code, FieldOrder, HostFrame, Packet, Stage, TimeBase, Timestamp};
 use rave_cuda::{Pool, PoolOptions};
 use rave_nvcodec::{
-    Capabilities, Codec, CodedChroma, CodedFormat, CodedVideo, DecodeError, DecoderOptions, NvDecoder,
-    Refusal,
+    Capabilities, Codec, CodedChroma, CodedFormat, CodedVideo, DecodeError, DecoderOptions, Deinterlace,
+    NvDecoder, Refusal,
 };
 
 /// Clips of which NVDEC makes something else than libavcodec, and why.
@@ -211,44 +211,61 @@ fn several_sessions_give_what_one_gives() {
     assert!(split > 0);
 }
 
-fn small_clips() -> [&'static str; 6] {
-    [
-        "tc__nasa_13013_rotated.mp4",
-        "exo__sample_h265.ts",
-        "mp__transparent.webm",
-        "mp__big_buck_bunny_432_433.webm",
-        "fate__sony-ct3.mp4",
-        "exo__sample.avi",
-    ]
-}
-
-#[test]
-fn damaged_streams_end_and_leave_nothing_behind() {
+/// Decodes 200 damaged variants of a clip, on several threads.
+fn damage(name: &str) {
     const VARIANTS: usize = 200;
     const THREADS: usize = 8;
     let (Some(gpu), Some(folder)) = (gpu(), media::media()) else { return };
-    for name in small_clips() {
-        let clip = Clip::open(&folder.join("clips").join(name)).unwrap();
-        let video = clip.coded().unwrap();
-        let (next, results) = (AtomicUsize::new(0), std::sync::Mutex::new(BTreeMap::<String, usize>::new()));
-        std::thread::scope(|scope| {
-            for _ in 0..THREADS {
-                scope.spawn(|| {
-                    let pool = Pool::new(gpu.pool.device(), PoolOptions::default());
-                    loop {
-                        let seed = next.fetch_add(1, Ordering::Relaxed);
-                        if seed >= VARIANTS {
-                            break;
-                        }
-                        let result = survive(&gpu, &pool, &clip, &video, seed as u64);
-                        *results.lock().unwrap().entry(result).or_default() += 1;
-                        assert_eq!(pool.health().used_bytes, 0, "{name} {seed}");
+    let clip = Clip::open(&folder.join("clips").join(name)).unwrap();
+    let video = clip.coded().unwrap();
+    let (next, results) = (AtomicUsize::new(0), std::sync::Mutex::new(BTreeMap::<String, usize>::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                let pool = Pool::new(gpu.pool.device(), PoolOptions::default());
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= VARIANTS {
+                        break;
                     }
-                });
-            }
-        });
-        println!("{name}: {:?}", results.into_inner().unwrap());
-    }
+                    let result = survive(&gpu, &pool, &clip, &video, seed as u64);
+                    *results.lock().unwrap().entry(result).or_default() += 1;
+                    assert_eq!(pool.health().used_bytes, 0, "{name} {seed}");
+                }
+            });
+        }
+    });
+    println!("{name}: {:?}", results.into_inner().unwrap());
+}
+
+#[test]
+fn damaged_h264_ends_and_leaves_nothing_behind() {
+    damage("tc__nasa_13013_rotated.mp4");
+}
+
+#[test]
+fn damaged_hevc_ends_and_leaves_nothing_behind() {
+    damage("exo__sample_h265.ts");
+}
+
+#[test]
+fn damaged_vp9_ends_and_leaves_nothing_behind() {
+    damage("tc__testsrc2_odd_height_and_width_vp9.mp4");
+}
+
+#[test]
+fn damaged_vp8_ends_and_leaves_nothing_behind() {
+    damage("mp__big_buck_bunny_432_433.webm");
+}
+
+#[test]
+fn damaged_mpeg2_ends_and_leaves_nothing_behind() {
+    damage("fate__sony-ct3.mp4");
+}
+
+#[test]
+fn damaged_mpeg4_ends_and_leaves_nothing_behind() {
+    damage("exo__sample.avi");
 }
 
 /// What comes of a damaged stream, in words.
@@ -314,6 +331,30 @@ fn a_size_that_changes_is_scaled_to_the_first_and_counted() {
     let report = decoder.report().get();
     assert_eq!((frames.len(), report.resized_frames, report.concealed_frames), (96, 47, 0));
     assert!(frames.iter().all(|frame| (frame.layout().width(), frame.layout().height()) == (848, 464)));
+}
+
+#[test]
+fn interlaced_frames_are_deinterlaced_only_when_asked() {
+    let (Some(gpu), Some(folder)) = (gpu(), media::media()) else { return };
+    let clip = Clip::open(&folder.join("clips/fc__xdcam-hd-1080i50.mov")).unwrap();
+    let video = clip.coded().unwrap();
+    let decode = |deinterlace| {
+        let options = DecoderOptions { deinterlace, ..DecoderOptions::default() };
+        let decoder = NvDecoder::new(&gpu.library, &gpu.pool, &video, &options).unwrap();
+        let info = *decoder.info();
+        let mut frames = Vec::new();
+        media::decode(&gpu, (Box::new(decoder), info), clip.filtered(), &mut |frame| frames.push(frame))
+            .unwrap();
+        frames
+    };
+    let kept = decode(Deinterlace::Keep);
+    assert!(kept.iter().all(|frame| frame.info().field_order == FieldOrder::TopFirst));
+    for deinterlace in [Deinterlace::Bob, Deinterlace::Adaptive] {
+        let frames = decode(deinterlace);
+        assert_eq!(ticks(&frames), ticks(&kept));
+        assert!(frames.iter().all(|frame| frame.info().field_order == FieldOrder::Progressive));
+        assert!(frames.iter().zip(&kept).any(|(a, b)| codes(a) != codes(b)), "{deinterlace:?}");
+    }
 }
 
 #[test]

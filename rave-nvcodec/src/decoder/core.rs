@@ -1,40 +1,33 @@
 //! From packets to pictures in GPU memory, without times: what one decoder session does.
 
-use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
-use rave_core::{
-    ChromaFilter, ColorSpec, FieldOrder, FrameInfo, Kernel, Packet, PixelFormat, Range, Timestamp, VideoInfo,
-};
-use rave_cuda::{CudaConverter, CudaFrame, CudaResize, Pool, Stream, device_layout};
+use rave_core::{ColorSpec, FieldOrder, FrameInfo, Packet, PixelFormat, Timestamp, VideoInfo};
+use rave_cuda::{CudaFrame, Pool, Stream, device_layout};
 
+use crate::coded_picture::CodedPicture;
+use crate::decoder::fit::Fit;
 use crate::decoder::pace::FIELDS_PER_FRAME;
+use crate::decoder::pictures::{Pictures, Recalled};
 use crate::decoder::report::{Counters, DecodeReportHandle, count};
 use crate::decoder::session::Session;
 use crate::decoder::surface::{Sequence, copied_format, merged_color};
 use crate::decoder::{CodedVideo, Corruption, DecoderOptions, Deinterlace};
-use crate::parser::{CodedPicture, Event, Parser};
+use crate::parser::{Event, Extent, Parser};
 use crate::sys::cuvid;
-use crate::timings::{PacketTiming, Timings};
+use crate::timings::PacketTiming;
 use crate::{Capabilities, Codec, CodedFormat, DecodeError, NvdecLibrary, Refusal};
 
 /// A decoded picture, whose frame has no time yet.
 pub(crate) struct Picture {
     pub(crate) frame: CudaFrame,
+    /// The number of its packet; `None` for a second picture of a packet.
+    pub(crate) packet: Option<u64>,
     /// What its packet says of its time; `None` for a second picture of a packet.
     pub(crate) timing: Option<PacketTiming>,
     pub(crate) field_order: FieldOrder,
     /// For how many fields it is shown.
     pub(crate) shown_fields: i64,
-}
-
-/// What is known of the picture in a surface.
-#[derive(Clone, Copy, Default)]
-struct Surface {
-    /// The packet that it came with, until it was shown.
-    packet: Option<u64>,
-    /// Whether it needs no other picture.
-    is_key: bool,
 }
 
 /// One session: parser, decoder, and the stream on which pictures are copied out of it.
@@ -47,13 +40,9 @@ pub(crate) struct Core {
     info: VideoInfo,
     session: Option<Session>,
     parser: Parser,
-    timings: Timings,
-    /// The packet that is parsed, unless it shows nothing.
-    current: Option<u64>,
-    /// Packets that show a picture which was decoded before.
-    repeats: VecDeque<u64>,
-    /// What is known of the pictures in the surfaces, by the surface's number.
-    surfaces: Vec<Surface>,
+    pictures: Pictures,
+    /// Pictures that the hardware refused, one after the other.
+    refused: u32,
     fit: Option<Fit>,
     packets: u64,
     report: DecodeReportHandle,
@@ -87,10 +76,8 @@ impl Core {
             info,
             session: None,
             parser,
-            timings: Timings::default(),
-            current: None,
-            repeats: VecDeque::new(),
-            surfaces: Vec::new(),
+            pictures: Pictures::default(),
+            refused: 0,
             fit: None,
             packets: 0,
             report: report.clone(),
@@ -109,6 +96,11 @@ impl Core {
         self.packets
     }
 
+    /// The number that the next packet will have.
+    pub(crate) const fn next_packet(&self) -> u64 {
+        self.pictures.next_packet()
+    }
+
     /// Reads a packet and emits the pictures that are due, in the order of presentation.
     pub(crate) fn decode(
         &mut self,
@@ -122,13 +114,24 @@ impl Core {
         }
         self.pool.device().bind()?;
         let codec = self.codec();
-        let number = self.timings.keep(packet);
-        self.current = codec.shows(&packet.data).then_some(number);
-        self.parser.parse(&packet.data)?;
-        if codec.repeats() && !self.parser.has_picture() {
-            self.repeats.extend(self.current);
+        if !codec.is_plausible(&packet.data) {
+            return self.damage("its header makes no sense");
+        }
+        self.pictures.begin(codec, packet);
+        self.parser.parse(&packet.data, self.extent(&packet.data))?;
+        if !self.parser.has_picture() {
+            self.pictures.repeat(codec);
         }
         self.work(emit)
+    }
+
+    /// Of interlaced video a packet may hold two fields, which the parser takes for two pictures.
+    fn extent(&self, data: &[u8]) -> Extent {
+        let is_progressive = self.session.as_ref().is_some_and(|session| session.sequence().is_progressive);
+        match is_progressive || self.codec().pictures(data) < 2 {
+            true => Extent::Picture,
+            false => Extent::Several,
+        }
     }
 
     /// Emits what is held back: the stream, or a part of it that stands by itself, has ended.
@@ -136,8 +139,7 @@ impl Core {
         self.pool.device().bind()?;
         self.parser.drain()?;
         self.work(emit)?;
-        self.timings.clear();
-        self.repeats.clear();
+        self.pictures.clear();
         if let Some(session) = &mut self.session {
             session.finish_copies();
         }
@@ -227,29 +229,26 @@ impl Core {
     }
 
     fn decode_picture(&mut self, mut picture: CodedPicture) -> Result<(), DecodeError> {
-        // The parser gives no negative ones.
-        let index = picture.index().unsigned_abs() as usize;
-        if self.surfaces.len() <= index {
-            self.surfaces.resize(index + 1, Surface::default());
+        /// The parameters are those of the picture.
+        const INVALID_VALUE: i32 = 1;
+        const MOST_REFUSED: u32 = 60;
+        self.pictures.submit(&picture);
+        match self.session()?.decode(&mut picture) {
+            Err(DecodeError::Call { status: INVALID_VALUE, .. }) if self.refused < MOST_REFUSED => {
+                self.refused += 1;
+                self.pictures.refuse(&picture);
+                self.damage("the hardware refuses its picture")
+            }
+            result => {
+                self.refused = 0;
+                result
+            }
         }
-        if !picture.is_second_field() {
-            self.surfaces[index] = Surface { packet: self.current, is_key: picture.is_intra() };
-        }
-        self.session()?.decode(&mut picture)
-    }
-
-    /// What is known of a picture that is shown: its own packet's timing, once, and then that of packets that repeat it.
-    fn recall(&mut self, shown: &cuvid::ParserDisplayInfo) -> (Option<PacketTiming>, bool) {
-        let surface = self.surfaces.get_mut(shown.picture_index.unsigned_abs() as usize);
-        let Some(surface) = surface else { return (None, false) };
-        let own = surface.packet.take().and_then(|packet| self.timings.take(packet));
-        let timing = own.or_else(|| self.timings.take(self.repeats.pop_front()?));
-        (timing, surface.is_key)
     }
 
     fn show(&mut self, shown: &cuvid::ParserDisplayInfo) -> Result<Option<Picture>, DecodeError> {
-        let (timing, is_key) = self.recall(shown);
-        if timing.is_some_and(|timing| timing.is_discarded) {
+        let Recalled { packet, timing, is_key, is_refused } = self.pictures.recall(shown);
+        if is_refused || timing.is_some_and(|timing| timing.is_discarded) {
             return Ok(None);
         }
         let sequence = *self.session()?.sequence();
@@ -261,6 +260,7 @@ impl Core {
         }
         Ok(Some(Picture {
             frame: self.fit(frame)?,
+            packet,
             timing,
             field_order: self.field_order(&sequence, shown),
             shown_fields: FIELDS_PER_FRAME + i64::from(shown.repeat_first_field.max(0)),
@@ -308,13 +308,10 @@ impl Core {
             count(&self.counters().resized_frames);
         }
         let fit = match self.fit.take() {
-            Some(fit) if fit.size == size => fit,
+            Some(fit) if fit.size() == size => fit,
             _ => Fit::new(&self.pool, &self.info, size)?,
         };
-        let unpacked = match &fit.unpack {
-            Some(_) => Some(self.frame(self.info.format, size)?),
-            None => None,
-        };
+        let unpacked = fit.unpacks().then(|| self.frame(self.info.format, size)).transpose()?;
         self.fit.insert(fit).apply(&self.stream, frame, unpacked)
     }
 }
@@ -325,52 +322,4 @@ fn supported(library: &NvdecLibrary, pool: &Pool, video: &CodedVideo) -> Result<
     let capabilities = Capabilities::query(library, pool.device(), format)?;
     capabilities.check(video.info.width, video.info.height)?;
     Ok(capabilities)
-}
-
-/// Makes of a picture as it is copied one that [`Core::info`] describes.
-struct Fit {
-    size: (u32, u32),
-    unpack: Option<CudaConverter>,
-    resize: Option<CudaResize>,
-}
-
-impl Fit {
-    fn new(pool: &Pool, info: &VideoInfo, size: (u32, u32)) -> Result<Self, DecodeError> {
-        let copied = copied_format(info.format);
-        // Of limited range, 16 bits and fewer differ by a shift, which is what is wanted whatever the range.
-        let color = ColorSpec { range: Range::Limited, ..ColorSpec::BT709 };
-        let unpack = || {
-            let (from, to) = ((copied, color), (info.format, color));
-            CudaConverter::new(pool.device(), from, to, size, ChromaFilter::Bilinear)
-        };
-        let input = VideoInfo { width: size.0, height: size.1, ..*info };
-        let wanted = (info.width, info.height);
-        Ok(Self {
-            size,
-            unpack: (copied != info.format).then(unpack).transpose()?,
-            resize: (size != wanted)
-                .then(|| CudaResize::new(pool, &input, wanted, Kernel::CatmullRom))
-                .transpose()?,
-        })
-    }
-
-    /// `unpacked` is there if there is something to unpack.
-    fn apply(
-        &mut self,
-        stream: &Stream,
-        copied: CudaFrame,
-        unpacked: Option<CudaFrame>,
-    ) -> Result<CudaFrame, DecodeError> {
-        let frame = match (&self.unpack, unpacked) {
-            (Some(unpack), Some(mut unpacked)) => {
-                unpack.convert(stream, &copied, &mut unpacked)?;
-                unpacked
-            }
-            _ => copied,
-        };
-        match &mut self.resize {
-            Some(resize) => Ok(resize.resize(&frame)?),
-            None => Ok(frame),
-        }
-    }
 }

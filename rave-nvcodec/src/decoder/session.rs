@@ -6,9 +6,9 @@ use std::sync::Arc;
 use cudarc::driver::{CudaEvent, DriverError, sys};
 use rave_cuda::{CudaFrame, Device, Stream};
 
+use crate::coded_picture::CodedPicture;
 use crate::decoder::Deinterlace;
 use crate::decoder::surface::{OUTPUT_SURFACES, PlaneCopy, Sequence, SurfaceFormat, plane_copies};
-use crate::parser::CodedPicture;
 use crate::sys::cuvid;
 use crate::{Codec, DecodeError, NvdecLibrary, Refusal};
 

@@ -1,13 +1,12 @@
 use std::num::NonZeroUsize;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::thread::{self, JoinHandle};
 
-use crossbeam_channel::{Receiver, Sender, never, unbounded};
+use crossbeam_channel::{Receiver, never, unbounded};
 use rave_core::{BoxError, Packet, Stage, VideoInfo};
 use rave_cuda::{CudaFrame, Pool, device_layout};
 
 use crate::decoder::Stamper;
 use crate::decoder::core::{Core, Picture};
+use crate::decoder::worker::{Item, Job, Output, Worker};
 use crate::{
     Capabilities, Codec, CodedFormat, CodedVideo, DecodeError, DecodeReportHandle, DecoderOptions,
     GopSplitter, NvdecLibrary, SegmentJoiner, SplitOptions,
@@ -62,8 +61,9 @@ enum Splitter {
     Whole,
 }
 
-/// A session is drained between segments, which costs a few pictures' time: short groups are put together.
-const MIN_SEGMENT_PACKETS: usize = 32;
+/// Short groups are put together: what a segment leaves in its session comes out with the next one's pictures, or when the session
+/// is drained, which costs a few pictures' time.
+pub(crate) const MIN_SEGMENT_PACKETS: usize = 32;
 
 impl DecodeSessions {
     /// Makes the sessions and their threads.
@@ -116,16 +116,13 @@ impl DecodeSessions {
         self.report.clone()
     }
 
-    fn give(&mut self, job: Job, emit: &mut dyn FnMut(CudaFrame)) -> Result<(), DecodeError> {
-        let session = self.session;
-        let is_gone = self.workers[session].input.send(job).is_err();
-        if is_gone {
+    fn give(&mut self, session: usize, job: Job, emit: &mut dyn FnMut(CudaFrame)) -> Result<(), DecodeError> {
+        if !self.workers[session].give(job) {
             return Err(self.last_words(session));
         }
         self.outstanding += 1;
         while self.outstanding > 0 && self.outstanding + self.joiner.waiting() > self.most_ahead {
-            let output = self.outputs.recv().map_err(|_| DecodeError::SessionLost { session })?;
-            self.take(output, emit)?;
+            self.wait(session, emit)?;
         }
         while let Ok(output) = self.outputs.try_recv() {
             self.take(output, emit)?;
@@ -133,23 +130,27 @@ impl DecodeSessions {
         Ok(())
     }
 
+    fn wait(&mut self, session: usize, emit: &mut dyn FnMut(CudaFrame)) -> Result<(), DecodeError> {
+        let output = self.outputs.recv().map_err(|_| DecodeError::SessionLost { session })?;
+        self.take(output, emit)
+    }
+
     fn take(&mut self, output: Output, emit: &mut dyn FnMut(CudaFrame)) -> Result<(), DecodeError> {
         let Self { joiner, stamper, .. } = self;
         let mut emit = |picture| emit(stamper.stamp(picture));
-        let decoded = output.decoded?;
         self.outstanding -= 1;
-        for picture in decoded.pictures {
-            joiner.push(output.segment, picture, &mut emit)?;
-        }
-        if decoded.is_end {
-            joiner.finish_segment(output.segment, &mut emit)?;
+        for item in output? {
+            match item {
+                Item::Picture(segment, picture) => joiner.push(segment, *picture, &mut emit)?,
+                Item::End(segment) => joiner.finish_segment(segment, &mut emit)?,
+            }
         }
         Ok(())
     }
 
     /// Why a session has ended.
     fn last_words(&mut self, session: usize) -> DecodeError {
-        let error = self.outputs.try_iter().find_map(|output| output.decoded.err());
+        let error = self.outputs.try_iter().find_map(Result::err);
         error.unwrap_or(DecodeError::SessionLost { session })
     }
 }
@@ -168,18 +169,18 @@ impl Stage for DecodeSessions {
             Splitter::Whole => (0, 0, packet),
         };
         if segment != self.segment {
-            self.give(Job::End { segment: self.segment }, emit)?;
+            self.give(self.session, Job::End, emit)?;
             (self.segment, self.session) = (segment, session);
         }
-        Ok(self.give(Job::Decode { segment, packet }, emit)?)
+        Ok(self.give(session, Job::Decode { segment, packet }, emit)?)
     }
 
     fn finish(&mut self, emit: &mut dyn FnMut(CudaFrame)) -> Result<(), BoxError> {
-        self.give(Job::End { segment: self.segment }, emit)?;
+        for session in 0..self.workers.len() {
+            self.give(session, Job::Finish, emit)?;
+        }
         while self.outstanding > 0 {
-            let session = self.session;
-            let output = self.outputs.recv().map_err(|_| DecodeError::SessionLost { session })?;
-            self.take(output, emit)?;
+            self.wait(self.session, emit)?;
         }
         Ok(self.stamper.check(self.codec, self.packets)?)
     }
@@ -226,81 +227,6 @@ fn most_ahead(ahead_mib: u64, frame_bytes: usize, sessions: usize) -> usize {
     const LEAST_PER_SESSION: usize = 16;
     let frames = (ahead_mib << 20) / (frame_bytes.max(1) as u64);
     usize::try_from(frames).unwrap_or(usize::MAX).max(LEAST_PER_SESSION * sessions)
-}
-
-/// A thread with a session.
-struct Worker {
-    input: Sender<Job>,
-    thread: Option<JoinHandle<()>>,
-}
-
-enum Job {
-    Decode {
-        segment: u64,
-        packet: Packet,
-    },
-    /// The segment has no more packets.
-    End {
-        segment: u64,
-    },
-}
-
-/// The answer to a job.
-struct Output {
-    segment: u64,
-    decoded: Result<Decoded, DecodeError>,
-}
-
-struct Decoded {
-    pictures: Vec<Picture>,
-    is_end: bool,
-}
-
-impl Worker {
-    fn new(session: usize, core: Core, outputs: &Sender<Output>) -> Self {
-        let (input, jobs) = unbounded();
-        let outputs = outputs.clone();
-        let thread = thread::spawn(move || {
-            let worked = catch_unwind(AssertUnwindSafe(|| work(core, &jobs, &outputs)));
-            if worked.is_err() {
-                let decoded = Err(DecodeError::SessionLost { session });
-                // If nobody listens, nobody is to be told.
-                let _ = outputs.send(Output { segment: 0, decoded });
-            }
-        });
-        Self { input, thread: Some(thread) }
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        self.input = unbounded().0;
-        if let Some(thread) = self.thread.take() {
-            // A panic was reported as an output.
-            let _ = thread.join();
-        }
-    }
-}
-
-/// Answers jobs until there are no more, nobody listens, or one fails.
-fn work(mut core: Core, jobs: &Receiver<Job>, outputs: &Sender<Output>) {
-    for job in jobs {
-        let output = answer(&mut core, job);
-        let is_over = output.decoded.is_err();
-        if outputs.send(output).is_err() || is_over {
-            return;
-        }
-    }
-}
-
-fn answer(core: &mut Core, job: Job) -> Output {
-    let mut pictures = Vec::new();
-    let mut keep = |picture| pictures.push(picture);
-    let (segment, result, is_end) = match job {
-        Job::Decode { segment, packet } => (segment, core.decode(&packet, &mut keep), false),
-        Job::End { segment } => (segment, core.drain(&mut keep), true),
-    };
-    Output { segment, decoded: result.map(|()| Decoded { pictures, is_end }) }
 }
 
 #[cfg(test)]

@@ -54,9 +54,9 @@ pub(crate) struct Sequence {
     pub(crate) color: ColorSpec,
 }
 
-/// Surfaces beyond those that decoding needs: the parser holds pictures back so that the hardware always has work.
-pub(crate) const EXTRA_SURFACES: u32 = DISPLAY_DELAY + 2;
-/// How many pictures the parser holds back.
+/// Surfaces beyond those that decoding needs: for pictures that are held back and those that are copied.
+pub(crate) const EXTRA_SURFACES: u32 = DISPLAY_DELAY + OUTPUT_SURFACES as u32;
+/// How many pictures the parser holds back, so that the hardware has work while one is waited for.
 pub(crate) const DISPLAY_DELAY: u32 = 4;
 
 impl Sequence {
@@ -276,7 +276,7 @@ mod tests {
         let sequence = Sequence::new(Codec::H264, &header()).unwrap();
         assert_eq!(
             (sequence.display, sequence.surface_size(), sequence.surfaces),
-            ((1920, 1080), (1920, 1088), 11)
+            ((1920, 1080), (1920, 1088), 12)
         );
         let layout = Layout::aligned(PixelFormat::NV12, 1920, 1080, 256).unwrap();
         let [luma, chroma] = plane_copies(&sequence, &layout, 2048)[..] else { panic!("two planes") };
