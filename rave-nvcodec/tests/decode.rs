@@ -271,7 +271,7 @@ fn damaged_mpeg4_ends_and_leaves_nothing_behind() {
 /// What comes of a damaged stream, in words.
 fn survive(gpu: &Gpu, pool: &Pool, clip: &Clip, video: &CodedVideo, seed: u64) -> String {
     let packets = media::filter(&clip.stream, &media::damaged(&clip.packets, seed));
-    let packets = if seed % 2 == 0 { media::damaged(&packets, seed) } else { packets };
+    let packets = if seed.is_multiple_of(2) { media::damaged(&packets, seed) } else { packets };
     let mut decoder = NvDecoder::new(&gpu.library, pool, video, &DecoderOptions::default()).unwrap();
     let mut last = None;
     let mut check = |frame: rave_cuda::CudaFrame| {
