@@ -1,7 +1,7 @@
 use clap::Args;
 use rave_core::{ColorSpec, Dither, Rational, Timestamp};
 use rave_ffmpeg::TimeRange;
-use rave_pipeline::{Orientation, OutputSize, PictureOptions};
+use rave_pipeline::{Deinterlacing, Orientation, OutputSize, PictureOptions};
 
 /// What is done to pictures besides enlarging them, and to which.
 #[derive(Debug, Args)]
@@ -15,6 +15,9 @@ pub struct PictureArgs {
     /// The largest output that fits into this size
     #[arg(long, value_name = "WxH", value_parser = parse_fit, conflicts_with = "scale", help_heading = "Picture")]
     pub fit: Option<(u32, u32)>,
+    /// Make pictures of interlaced frames: auto (where they are combed), off, or bwdif (always)
+    #[arg(long, value_name = "HOW", default_value = "auto", value_parser = parse_deinterlacing, help_heading = "Picture")]
+    pub deinterlace: Deinterlacing,
     /// Turn the pictures upright instead of handing their rotation on
     #[arg(long, help_heading = "Picture")]
     pub autorotate: bool,
@@ -46,6 +49,7 @@ impl PictureArgs {
         PictureOptions {
             color_in: self.color_in.unwrap_or_default(),
             color_out: self.color_out.unwrap_or_default(),
+            deinterlacing: self.deinterlace,
             orientation: if self.autorotate { Orientation::Upright } else { Orientation::Tagged },
             frame_rate: self.fps,
             size: self.size(),
@@ -76,6 +80,15 @@ pub fn parse_scale(text: &str) -> Result<Rational, String> {
     rational(text)
         .filter(|factor| (0.1..=16.0).contains(&factor.to_f64()))
         .ok_or_else(|| "expected a factor from 0.1 to 16, such as 3, 1.5 or 4/3".into())
+}
+
+fn parse_deinterlacing(text: &str) -> Result<Deinterlacing, String> {
+    match text {
+        "auto" => Ok(Deinterlacing::Auto),
+        "off" => Ok(Deinterlacing::Off),
+        "bwdif" => Ok(Deinterlacing::Bwdif),
+        _ => Err("expected auto, off or bwdif".into()),
+    }
 }
 
 fn parse_fps(text: &str) -> Result<Rational, String> {

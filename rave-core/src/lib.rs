@@ -42,7 +42,9 @@
 
 mod buffer;
 mod color;
+mod comb;
 mod convert;
+mod deinterlace;
 mod digest;
 mod error;
 mod format;
@@ -58,9 +60,11 @@ pub use buffer::{Buffer, HostBuffer, HostPool};
 pub use color::{
     ColorSpec, ContentLight, InvalidColor, MasteringDisplay, Matrix, Primaries, Range, Siting, Transfer,
 };
+pub use comb::{CombDetector, CombReport};
 pub use convert::{
     ChromaFilter, Convert, Converter, Dither, MatrixCoefficients, Orient, Quantization, Resize,
 };
+pub use deinterlace::{Deinterlace, Fields};
 pub use digest::Digest;
 pub use error::{BoxError, Code, CodedError, CustomError, Error};
 pub use format::{Chroma, Packing, PixelFormat, Sample};

@@ -132,3 +132,32 @@ fn dithered_output_is_made_on_request() {
     let far = plain.iter().zip(&dithered).filter(|(a, b)| a.abs_diff(**b) > 1).count();
     assert_eq!(far, 0, "by one code at most");
 }
+
+#[test]
+fn combed_pictures_are_deinterlaced_unless_that_is_off() {
+    let folder = Folder::new();
+    let moving = "testsrc2=s=160x96:r=50:d=0.8,scroll=h=0.02,tinterlace=interleave_top";
+    let coding = "-c:v libx264 -preset ultrafast -crf 5";
+    let flagged =
+        folder.clip("a.mkv", &format!("-f lavfi -i {moving},fieldorder=tff {coding} -x264-params tff=1"));
+    let unflagged = folder.clip("b.mkv", &format!("-f lavfi -i {moving},setfield=prog {coding}"));
+    let pictures =
+        folder.clip("c.mkv", &format!("-f lavfi -i testsrc2=s=160x96:r=25:d=0.8,scroll=h=0.02 {coding}"));
+    let output = folder.file("out.mkv");
+    let run = |input: &Path, flags: &[&str]| {
+        let flags: Vec<_> = flags.iter().copied().chain(["-y"]).collect();
+        let json = upscale(input, &output, &flags).succeeded().json();
+        assert_eq!(json["frames"], 20);
+        let stages = json["stages"].as_array().unwrap().iter().any(|stage| stage["name"] == "deinterlace");
+        (stages, json["interlaced_frames"].as_u64().unwrap(), json["notices"].to_string())
+    };
+    let (is_done, left, notices) = run(&flagged, &[]);
+    assert!(is_done && left == 0 && notices.contains("deinterlaced"), "{notices}");
+    let (is_done, _, notices) = run(&unflagged, &[]);
+    assert!(is_done && notices.contains("nothing says so"), "{notices}");
+    let (is_done, left, notices) = run(&flagged, &["--deinterlace", "off"]);
+    assert!(!is_done && left == 20 && notices.contains("combed"), "{left} {notices}");
+    let (is_done, _, notices) = run(&pictures, &[]);
+    assert!(!is_done && !notices.contains("interlace"), "{notices}");
+    assert!(run(&pictures, &["--deinterlace", "bwdif"]).0);
+}

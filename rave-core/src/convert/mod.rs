@@ -139,7 +139,11 @@ impl Converter {
     }
 }
 
-fn check_layout(layout: &Layout, format: PixelFormat, (width, height): (u32, u32)) -> Result<(), Error> {
+pub(crate) fn check_layout(
+    layout: &Layout,
+    format: PixelFormat,
+    (width, height): (u32, u32),
+) -> Result<(), Error> {
     if layout.format() == format && (layout.width(), layout.height()) == (width, height) {
         return Ok(());
     }

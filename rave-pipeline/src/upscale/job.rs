@@ -9,6 +9,7 @@ use super::decode::{DecodeCounts, Decoded};
 use super::device::{Gpu, Network, Placed};
 use super::end::{Assembling, End, Goal, Source};
 use super::enlarge::Enlarged;
+use super::fields::FieldPlan;
 use super::output::check_target;
 use super::picture;
 use super::progress::{Progress, ProgressMeter};
@@ -25,6 +26,7 @@ pub struct UpscaleJob {
     gpu: Option<Gpu>,
     /// What the header says, if it counts frames.
     announced_frames: Option<u64>,
+    fields: FieldPlan,
     record: SharedRecord,
     decoding: DecodeCounts,
     inference: ReportHandle,
@@ -62,8 +64,9 @@ impl UpscaleJob {
         job.choices.extend(placed.choices);
         let model = placed.network.info().clone();
         let is_model_on_gpu = matches!(placed.network, Network::Device(..));
-        let decoded =
-            Decoded::open(demuxer, placed.gpu.as_ref(), is_model_on_gpu, &mut job)?.prepared(&mut job)?;
+        let decoded = Decoded::open(demuxer, placed.gpu.as_ref(), is_model_on_gpu, &mut job)?;
+        let (decoded, fields) = decoded.deinterlaced(input, &mut job)?;
+        let decoded = decoded.prepared(&mut job)?;
         let source = Source { input, stream, info: decoded.info };
         let enlarged = Enlarged::new(decoded.line, &source.info, placed.network, &mut job)?;
         let line = picture::resized(enlarged.line, &source.info, &mut job)?;
@@ -84,6 +87,7 @@ impl UpscaleJob {
             end,
             gpu: placed.gpu,
             announced_frames,
+            fields,
             record: record.unwrap_or(decoded.record),
             decoding: decoded.counts,
             inference: enlarged.report,
@@ -146,7 +150,10 @@ impl UpscaleJob {
         let (decoding, switched_decoder) = (self.decoding.get(), self.decoding.switched());
         let accounted = decoding.frames + decoding.discarded_by_edit_list;
         let announced = self.announced_frames.filter(|_| !is_cut_short);
-        let interlaced_frames = record.lock().interlaced_frames;
+        let interlaced_frames = match self.fields {
+            FieldPlan::Kept => record.lock().interlaced_frames,
+            FieldPlan::Pictures | FieldPlan::Deinterlaced(_) => 0,
+        };
         Ok(UpscaleReport {
             plan: self.plan,
             written,

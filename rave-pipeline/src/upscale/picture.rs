@@ -10,6 +10,7 @@ use super::convert::Wanted;
 use super::decode::Decoded;
 use super::end::Assembling;
 use super::enlarge::working_color;
+use super::fields::Deinterlacing;
 use super::line::Line;
 use super::stages::SharedRecord;
 use crate::Error;
@@ -21,6 +22,8 @@ pub struct PictureOptions {
     pub color_in: ColorSpec,
     /// The output's matrix, range and siting; the source's where not said. Primaries and transfer are always the source's.
     pub color_out: ColorSpec,
+    /// What becomes of frames that are made of two fields.
+    pub deinterlacing: Deinterlacing,
     /// What becomes of a rotation.
     pub orientation: Orientation,
     /// The output's constant frame rate; every frame at its own time if `None`.

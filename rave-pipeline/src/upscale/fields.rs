@@ -1,0 +1,157 @@
+//! Whether pictures are made of two fields, and making one of them.
+
+use rave_core::{CombDetector, CombReport, Deinterlace, FieldOrder, Fields, Stage};
+use rave_ffmpeg::{DecoderOptions, Demuxer, Input, SoftwareDecoder};
+
+use super::decode::Decoded;
+use super::end::Assembling;
+use super::line::Line;
+use crate::Error;
+
+/// What becomes of frames that are made of two fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Deinterlacing {
+    /// They are made pictures if they show combing, or say that they are fields and do not move.
+    #[default]
+    Auto,
+    /// They are enlarged as they are.
+    Off,
+    /// All frames are taken for fields that say so, or none says so.
+    Bwdif,
+}
+
+/// What a job does about fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FieldPlan {
+    /// Frames are taken as they are; those that say that they are fields are counted.
+    Kept,
+    /// Frames say that they are fields, but are pictures.
+    Pictures,
+    Deinterlaced(Fields),
+}
+
+/// The first frames of a stream, as far as fields are concerned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Sample {
+    flagged: u64,
+    seen: CombReport,
+}
+
+/// Frames that are looked at.
+const SAMPLE_FRAMES: u64 = 40;
+
+impl Sample {
+    /// Decodes the first frames of the wanted part with a reader of its own. What can be read only once is not looked at.
+    fn take(input: &Input, job: &Assembling<'_>) -> Result<Self, rave_core::BoxError> {
+        let mut sample = Self::default();
+        let Input::File(_) = input else { return Ok(sample) };
+        let demuxer = Demuxer::open(input, &job.options.demuxer)?;
+        let mut decoder = SoftwareDecoder::new(demuxer.video(), &DecoderOptions::default())?;
+        let mut detector = CombDetector::new();
+        for packet in demuxer {
+            let mut seen = Ok(());
+            decoder.process(packet?, &mut |frame| {
+                sample.flagged += u64::from(frame.info().field_order != FieldOrder::Progressive);
+                seen = detector.look(&frame);
+            })?;
+            seen?;
+            sample.seen = detector.report();
+            if sample.seen.frames >= SAMPLE_FRAMES {
+                break;
+            }
+        }
+        Ok(sample)
+    }
+
+    /// Whether frames are combed more often than by chance.
+    const fn is_combed(self) -> bool {
+        self.seen.combed >= 2 && self.seen.combed * 20 >= self.seen.frames
+    }
+
+    /// Whether enough moves to tell that nothing is combed.
+    const fn can_tell(self) -> bool {
+        self.seen.moving * 5 >= self.seen.frames && self.seen.moving > 1
+    }
+
+    /// What to do, and why, if there is something to say.
+    fn plan(self, wanted: Deinterlacing) -> (FieldPlan, Option<&'static str>) {
+        let fields = if self.flagged > 0 || self.seen.frames == 0 { Fields::Flagged } else { Fields::All };
+        match (wanted, self.is_combed()) {
+            (Deinterlacing::Off, true) => {
+                (FieldPlan::Kept, Some("the pictures are combed, and are enlarged as they are, as asked for"))
+            }
+            (Deinterlacing::Off, false) => (FieldPlan::Kept, None),
+            (Deinterlacing::Bwdif, _) => {
+                (FieldPlan::Deinterlaced(fields), Some("fields are made pictures (bwdif)"))
+            }
+            (Deinterlacing::Auto, true) if fields == Fields::All => (
+                FieldPlan::Deinterlaced(fields),
+                Some(
+                    "the pictures are combed although nothing says so: all are deinterlaced (bwdif), top field first",
+                ),
+            ),
+            (Deinterlacing::Auto, true) => (
+                FieldPlan::Deinterlaced(fields),
+                Some("the pictures are combed: they are deinterlaced (bwdif)"),
+            ),
+            (Deinterlacing::Auto, false) if self.flagged > 0 && self.can_tell() => (
+                FieldPlan::Pictures,
+                Some("frames say that they are fields but show no combing: they are taken as pictures"),
+            ),
+            (Deinterlacing::Auto, false) if self.flagged > 0 => (
+                FieldPlan::Deinterlaced(fields),
+                Some(
+                    "frames say that they are fields, and too little moves to tell: they are deinterlaced (bwdif)",
+                ),
+            ),
+            (Deinterlacing::Auto, false) => (FieldPlan::Kept, None),
+        }
+    }
+}
+
+impl Decoded {
+    /// Appends the deinterlacer where the options or the first frames ask for it.
+    pub(super) fn deinterlaced(
+        self,
+        input: &Input,
+        job: &mut Assembling<'_>,
+    ) -> Result<(Self, FieldPlan), Error> {
+        let wanted = job.options.picture.deinterlacing;
+        let sample = Sample::take(input, job).map_err(Error::Leaf)?;
+        let (plan, notice) = sample.plan(wanted);
+        job.notices.extend(notice.map(str::to_owned));
+        let FieldPlan::Deinterlaced(fields) = plan else { return Ok((self, plan)) };
+        let line = self.line.into_host()?;
+        let (info, queue) = (line.info, job.options.queues.decoded);
+        let stage = Deinterlace::new(&info, fields).map_err(Error::leaf)?;
+        job.memory.add_queue(&info, queue)?;
+        let line = Line::Host(line.then("deinterlace", stage, info).queue(queue));
+        Ok((Self { line, ..self }, plan))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_combed_is_deinterlaced_and_what_is_not_is_left() {
+        use Deinterlacing::{Auto, Bwdif, Off};
+        let sample =
+            |flagged, moving, combed| Sample { flagged, seen: CombReport { frames: 40, moving, combed } };
+        let flagged = FieldPlan::Deinterlaced(Fields::Flagged);
+        for (sample, wanted, plan) in [
+            (sample(0, 39, 0), Auto, FieldPlan::Kept),
+            (sample(0, 39, 1), Auto, FieldPlan::Kept),
+            (sample(0, 39, 30), Auto, FieldPlan::Deinterlaced(Fields::All)),
+            (sample(40, 39, 30), Auto, flagged),
+            (sample(40, 39, 0), Auto, FieldPlan::Pictures),
+            (sample(40, 0, 0), Auto, flagged),
+            (sample(40, 39, 30), Off, FieldPlan::Kept),
+            (sample(0, 39, 0), Bwdif, FieldPlan::Deinterlaced(Fields::All)),
+        ] {
+            assert_eq!(sample.plan(wanted).0, plan, "{sample:?} {wanted:?}");
+        }
+        assert!(sample(40, 39, 30).plan(Off).1.unwrap().contains("combed"));
+    }
+}
