@@ -18,8 +18,8 @@ pub struct SessionOptions {
     /// Sessions that decode at the same time. `None` for as many as the GPU has decoders, or one where the codec's stream
     /// cannot be split.
     pub sessions: Option<NonZeroUsize>,
-    /// GPU memory for frames that were decoded before those that are shown earlier, in MiB. All sessions are busy if it
-    /// holds a group of pictures for each.
+    /// GPU memory for frames that were decoded before those that are shown earlier, in MiB; at most half of what the pool may
+    /// take. All sessions are busy if it holds a group of pictures for each.
     pub ahead_mib: u64,
     /// How each session works.
     pub decoder: DecoderOptions,
@@ -84,7 +84,9 @@ impl DecodeSessions {
         let cores = cores.collect::<Result<Vec<_>, DecodeError>>()?;
         let info = *cores[0].info();
         let frame_bytes = device_layout(info.format, info.width, info.height)?.size_bytes();
-        let most_ahead = most_ahead(options.ahead_mib, frame_bytes, count);
+        let ahead_mib =
+            pool.health().limit_mib.map_or(options.ahead_mib, |limit| options.ahead_mib.min(limit / 2));
+        let most_ahead = most_ahead(ahead_mib, frame_bytes, count);
         // Those that waited are given back at once when their turn has come.
         pool.keep_idle(frame_bytes, most_ahead);
         let (to_joiner, outputs) = unbounded();
