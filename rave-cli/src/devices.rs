@@ -67,7 +67,7 @@ impl Gpu {
             ("id".into(), format!("{}, PCI {}", info.uuid, info.pci_bus_id)),
         ];
         rows.extend(list("decodes", &self.decoders, |decoders| decoders.iter().map(decoder_text).collect()));
-        rows.extend(list("encodes", &self.encoders, |encoders| encoder_names(encoders)));
+        rows.extend(list("encodes", &self.encoders, encoder_names));
         rows.extend(self.providers.iter().map(|(provider, result)| {
             let usable =
                 result.as_ref().map_or_else(|error| format!("cannot be used: {error}"), |()| "works".into());

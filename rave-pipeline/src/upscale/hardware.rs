@@ -24,7 +24,7 @@ pub(super) struct HardwareDecoder {
 }
 
 enum Sessions {
-    One(NvDecoder),
+    One(Box<NvDecoder>),
     Several(DecodeSessions),
 }
 
@@ -51,7 +51,7 @@ impl HardwareDecoder {
             ..rave_nvcodec::DecoderOptions::default()
         };
         let sessions = match sessions.map_or(1, NonZeroUsize::get) {
-            1 => Sessions::One(NvDecoder::new(&library, pool, &video, &decoder)?),
+            1 => Sessions::One(Box::new(NvDecoder::new(&library, pool, &video, &decoder)?)),
             _ => {
                 let options = SessionOptions { sessions, decoder, ..SessionOptions::default() };
                 Sessions::Several(DecodeSessions::new(&library, pool, &video, &options)?)
