@@ -44,7 +44,8 @@ def evaluate(folder: Path, media: Path, shapes: dict[str, Shape]) -> None:
     models = {name: onnx.load(folder / f"{name}.onnx") for name in shapes}
     tables = [
         pictures_table(models, shapes, media), clips_table(models, media), ringing_table(models, shapes, media),
-        checks_table(models, shapes, media), sizes_table(folder, shapes), speed_line(models["rave-fast-x2"], shapes["rave-fast-x2"]),
+        checks_table(models, shapes, media), sizes_table(folder, shapes),
+        speed_line(models["rave-fast-x2"], shapes["rave-fast-x2"]),
     ]
     results = "\n\n".join(tables)
     print(results)
@@ -177,9 +178,9 @@ def ringing_table(models: dict, shapes: dict[str, Shape], media: Path) -> str:
         torch.manual_seed(SHAPES_SEED)
         lows, highs = (255 * batch for batch in Shapes(scale, 64, 48, torch.device("cpu")).take())
         for name, method in methods(models, shapes, media, scale).items():
-            beyond = [overshoot(method(low), high) for low, high in zip(lows, highs)]
+            beyond = [inside(overshoot(method(low), high), scale) for low, high in zip(lows, highs)]
             halves = (torch.cat([part.flatten() for part in half]) for half in (beyond[:32], beyond[32:]))
-            rows.append([f"x{scale}", name, f"{ripple(method, scale):.0f}", f"{step_overshoot(method):.0f}"]
+            rows.append([f"x{scale}", name, f"{ripple(method, scale):.0f}", f"{step_overshoot(method, scale):.0f}"]
                         + [f"{half.square().mean().sqrt():.2f}, {half.max():.0f}" for half in halves])
     return table(rows)
 
@@ -193,13 +194,18 @@ def step(low: float, high: float) -> torch.Tensor:
 
 def ripple(method: Upscale, scale: int) -> float:
     """What is left of black and white beside a step, from one source pixel off."""
-    result = method(step(0.0, 255.0))
-    return max(result[..., :23 * scale].max().item(), 255 - result[..., 25 * scale:].min().item())
+    left, _, right = inside(method(step(0.0, 255.0)), scale).tensor_split([19 * scale, 21 * scale], -1)
+    return max(left.max().item(), 255 - right.min().item())
 
 
-def step_overshoot(method: Upscale) -> float:
-    result = method(step(64.0, 192.0))
+def step_overshoot(method: Upscale, scale: int) -> float:
+    result = inside(method(step(64.0, 192.0)), scale)
     return max(64 - result.min().item(), result.max().item() - 192, 0.0)
+
+
+def inside(result: torch.Tensor, scale: int) -> torch.Tensor:
+    """Without what comes of the four source pixels at each border."""
+    return result[..., 4 * scale:-4 * scale, 4 * scale:-4 * scale]
 
 
 def overshoot(result: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:

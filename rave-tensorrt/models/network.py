@@ -188,6 +188,15 @@ def cubic(distance: torch.Tensor) -> torch.Tensor:
     return torch.where(x <= 1, near, torch.where(x < 2, far, torch.zeros_like(x)))
 
 
+def blended(first: Weights, second: Weights, share: float) -> Weights:
+    """Between two trainings of a network, `share` of the second, with the last bias that fits."""
+    head, tail, skip = (torch.lerp(getattr(first, name), getattr(second, name), share)
+                        for name in ("head", "tail", "skip"))
+    hidden, biases = ([torch.lerp(*pair, share) for pair in zip(getattr(first, name), getattr(second, name))]
+                      for name in ("hidden", "biases"))
+    return Weights(head, hidden, tail, biases, cancelling_bias(hidden, tail, biases), skip)
+
+
 def rounded(weights: Weights) -> Weights:
     """`weights` as half precision holds them, with the last bias that fits the rounded kernels."""
     def half(tensors):

@@ -144,7 +144,8 @@ class Reduction:
         self.scale, self.batch, self.spoilt = scale, batch, round(spoilt * batch)
         self.grid = Grid(scale, patch, device)
         self.crops = Crops(pictures, self.grid.size, device)
-        self.distance = (torch.arange(self.grid.size)[:, None] - torch.arange(self.grid.size)).square().float().to(device)
+        place = torch.arange(self.grid.size, device=device)
+        self.distance = (place[:, None] - place).square().float()
         self.coding = Jpeg(patch, device)
 
     def take(self) -> tuple[torch.Tensor, torch.Tensor]:

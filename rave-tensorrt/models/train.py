@@ -22,7 +22,7 @@ import torch.nn.functional as F
 import compressed
 import drawings
 import pictures
-from network import Network, Shape, export, rounded
+from network import Network, Shape, Weights, blended, export, rounded
 
 HERE = Path(__file__).parent
 START = time.monotonic()
@@ -43,6 +43,7 @@ class Recipe:
     rate: float  # learning rate of the first stage after its warm-up
     batch: int
     patch: int  # low-resolution pixels
+    share: float  # of the third stage's weights in the model, the rest being the second's
     start: str | None = None  # the model whose weights after the second stage it starts from
     compressed: bool = False  # trained on H.264 frames
 
@@ -64,10 +65,11 @@ class Stage:
 
 
 RECIPES = {
-    "rave-fast-x2": Recipe(Shape(1, 2, 2, 32, 4), np.float32, (180_000, 30_000, 30_000), 1e-3, 32, 96),
-    "rave-x2": Recipe(Shape(3, 2, 2, 64, 8), np.float16, (100_000, 28_000, 30_000), 7e-4, 32, 96),
-    "rave-x4": Recipe(Shape(3, 4, 1, 64, 9), np.float16, (70_000, 8_000, 30_000), 7e-4, 32, 64),
-    "rave-video-x2": Recipe(Shape(3, 2, 2, 64, 8), np.float16, (50_000, 22_000, 30_000), 5e-4, 32, 96, "rave-x2", True),
+    "rave-fast-x2": Recipe(Shape(1, 2, 2, 32, 4), np.float32, (180_000, 30_000, 72_000), 1e-3, 32, 96, 0.65),
+    "rave-x2": Recipe(Shape(3, 2, 2, 64, 8), np.float16, (100_000, 28_000, 36_181), 7e-4, 32, 96, 0.4),
+    "rave-x4": Recipe(Shape(3, 4, 1, 64, 9), np.float16, (70_000, 8_000, 6_200), 7e-4, 32, 64, 1.0),
+    "rave-video-x2": Recipe(Shape(3, 2, 2, 64, 8), np.float16, (50_000, 22_000, 9_600), 5e-4, 32, 96, 1.0,
+                            start="rave-x2", compressed=True),
 }
 
 
@@ -117,14 +119,16 @@ def train(name: str, recipe: Recipe, photographs: list[np.ndarray], options: arg
         training = Training(network, source, recipe.rate * stage.rate)
         print(f"{name}, stage {number}, after {time.monotonic() - START:.0f} s", flush=True)
         pace = Pace(options.steps or recipe.steps[number - 1], options.seconds)
-        training.run(stage.errors, pace, lambda network: write(name, recipe, network, options.out))
+        training.run(stage.errors, pace, lambda network: write(name, recipe, network.collapse(), options.out))
         network = training.averaged()
         torch.save(network.state_dict(), file)
-    write(name, recipe, network, options.out)
+    second, third = (load(network, files[number]).collapse() for number in (2, 3))
+    write(name, recipe, blended(second, third, recipe.share), options.out)
 
 
-def load(network: Network, path: Path) -> None:
+def load(network: Network, path: Path) -> Network:
     network.load_state_dict(torch.load(path, map_location=network.bicubic.device))
+    return network
 
 
 def pairs(recipe: Recipe, photographs: list[np.ndarray], mixture: Mixture, clips: Path, device: torch.device):
@@ -143,9 +147,8 @@ def pairs(recipe: Recipe, photographs: list[np.ndarray], mixture: Mixture, clips
     return pictures.Joined(*sources)
 
 
-def write(name: str, recipe: Recipe, network: Network, folder: Path) -> None:
+def write(name: str, recipe: Recipe, weights: Weights, folder: Path) -> None:
     shape = recipe.shape
-    weights = network.collapse()
     properties = {
         "rave.name": name, "rave.scale": str(shape.scale), "rave.multiple": str(shape.unshuffle),
         "rave.colour": "luma" if shape.colours == 1 else "rgb", "rave.license": "MIT OR Apache-2.0",
