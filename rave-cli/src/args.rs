@@ -1,4 +1,4 @@
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -73,15 +73,24 @@ pub struct UpscaleArgs {
     /// Average bit rate in kbit/s, in place of constant quality
     #[arg(long, value_name = "KBPS", help_heading = "Encoding")]
     pub bitrate: Option<NonZeroU32>,
-    /// The encoder's own preset, such as `slow`
+    /// The most that the bit rate may be over a second, in kbit/s
+    #[arg(long, value_name = "KBPS", help_heading = "Encoding")]
+    pub max_bitrate: Option<NonZeroU32>,
+    /// From p1 (fast) to p7 (good), or the encoder's own name for a preset, such as `slow`
     #[arg(long, value_name = "PRESET", help_heading = "Encoding")]
     pub preset: Option<String>,
+    /// What the encoder is tuned for, by its own name for it, such as `grain`
+    #[arg(long, value_name = "TUNE", help_heading = "Encoding")]
+    pub tune: Option<String>,
     /// Longest distance between key frames
     #[arg(long, value_name = "FRAMES", help_heading = "Encoding")]
     pub gop: Option<NonZeroU32>,
     /// Consecutive B-frames
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=16), help_heading = "Encoding")]
     pub bframes: Option<u32>,
+    /// Software encoders at once, each on a part of the video [default: by encoder, size and cores]
+    #[arg(long, value_name = "N", value_parser = parse_workers, help_heading = "Encoding")]
+    pub encode_workers: Option<NonZeroUsize>,
 
     /// Upscale this stream instead of the best video stream
     #[arg(long, value_name = "INDEX", help_heading = "Streams")]
@@ -248,6 +257,13 @@ fn parse_rounds(text: &str) -> Result<usize, String> {
     }
 }
 
+fn parse_workers(text: &str) -> Result<NonZeroUsize, String> {
+    match text.parse() {
+        Ok(workers @ 1..=64) => NonZeroUsize::new(workers).ok_or_else(String::new),
+        _ => Err("expected a number of encoders from 1 to 64".into()),
+    }
+}
+
 fn parse_crf(text: &str) -> Result<f32, String> {
     match text.parse() {
         Ok(crf) if (0.0..=63.0).contains(&crf) => Ok(crf),
@@ -301,6 +317,9 @@ mod tests {
             "--fps-num=0",
             "--gop=0",
             "--bframes=-1",
+            "--max-bitrate=0",
+            "--encode-workers=0",
+            "--encode-workers=65",
             "--device=cuda:",
             "--device=-1",
             "--device=gpu",

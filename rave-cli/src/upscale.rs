@@ -123,9 +123,12 @@ fn encoder(args: &UpscaleArgs) -> EncoderOptions {
     EncoderOptions {
         encoder: args.encoder.clone(),
         quality,
+        max_bitrate: args.max_bitrate,
         preset: args.preset.clone(),
+        tune: args.tune.clone(),
         gop: args.gop.map(|gop| gop.get()),
         bframes: args.bframes,
+        workers: args.encode_workers,
         ..EncoderOptions::new(VideoCodec::H264)
     }
 }

@@ -5,7 +5,9 @@ use rave_cuda::Pool;
 use rave_ffmpeg::{
     Container, EncodedStream, EncoderChoice, EncoderOptions, Quality, SoftwareEncoder, VideoCodec,
 };
-use rave_nvcodec::{NvEncoder, NvencCodec, NvencLibrary, NvencOptions, NvencParameterSets, NvencRateControl};
+use rave_nvcodec::{
+    NvEncoder, NvencCodec, NvencLibrary, NvencOptions, NvencParameterSets, NvencRateControl, NvencTuning,
+};
 
 use super::choice::{Choice, Part, Refused};
 use super::convert::Wanted;
@@ -71,7 +73,8 @@ impl Encoded {
         job.notices.extend(changes);
         let line = line.convert("postprocess", coded.with(format), &mut job.notices)?;
         let LineIn { chain, info } = line.queue(queue).into_host()?;
-        job.memory.add_encoder(&info, queue)?;
+        let held = SoftwareEncoder::frames_held(&info, options).map_err(Error::leaf)?;
+        job.memory.add_queue(&info, queue + held)?;
         job.memory.check()?;
         let encoder = SoftwareEncoder::new(&info, options, container).map_err(Error::leaf)?;
         let (stream, description) = (encoder.stream(), encoder.description());
@@ -163,15 +166,27 @@ fn nvenc_options(options: &EncoderOptions, container: &Container) -> Result<Nven
     if !container.has_timestamps() {
         return Err(Unfit(format!("{container}, which has no times")).into());
     }
-    if let Some(tune) = &options.tune {
-        return Err(Unfit(format!("tune {tune}")).into());
+    if let Some(workers) = options.workers.filter(|workers| workers.get() > 1) {
+        return Err(
+            Unfit(format!("{workers} workers: the GPU shares the work among its engines by itself")).into()
+        );
     }
     let mut nvenc = NvencOptions::new(codec);
+    nvenc.tuning = match options.tune.as_deref() {
+        None | Some("hq") => NvencTuning::HighQuality,
+        Some("ll" | "zerolatency") => NvencTuning::LowLatency,
+        Some(tune) => return Err(Unfit(format!("tune {tune}, only for hq and ll")).into()),
+    };
     if let Some(preset) = &options.preset {
         nvenc.preset = preset.parse().map_err(|_| Unfit(format!("preset {preset}, only for p1 to p7")))?;
     }
     let maximum_kilobits_per_second = options.max_bitrate.map(|maximum| maximum.get());
     nvenc.rate_control = match options.quality {
+        Quality::Bitrate { kilobits_per_second }
+            if maximum_kilobits_per_second == Some(kilobits_per_second) =>
+        {
+            NvencRateControl::Cbr { kilobits_per_second }
+        }
         Quality::Bitrate { kilobits_per_second } => NvencRateControl::Vbr {
             average_kilobits_per_second: kilobits_per_second,
             maximum_kilobits_per_second,
@@ -185,7 +200,7 @@ fn nvenc_options(options: &EncoderOptions, container: &Container) -> Result<Nven
     };
     nvenc.gop = options.gop.unwrap_or(nvenc.gop);
     nvenc.bframes = options.bframes;
-    if matches!(container.name(), "ts" | "m2ts") {
+    if !container.has_global_header() {
         nvenc.parameter_sets = NvencParameterSets::InBand;
     }
     Ok(nvenc)
@@ -194,6 +209,7 @@ fn nvenc_options(options: &EncoderOptions, container: &Container) -> Result<Nven
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::num::{NonZeroU32, NonZeroUsize};
     use std::path::Path;
 
     fn options(codec: VideoCodec) -> EncoderOptions {
@@ -232,7 +248,22 @@ mod tests {
         assert_eq!((nvenc.preset.name(), nvenc.gop, nvenc.bframes), ("p7", 60, Some(2)));
         assert!(of(EncoderOptions { preset: Some("slow".into()), ..set.clone() }).is_err());
         assert!(of(EncoderOptions { tune: Some("grain".into()), ..set.clone() }).is_err());
+        assert!(of(EncoderOptions { workers: NonZeroUsize::new(2), ..set.clone() }).is_err());
         assert!(of(options(VideoCodec::Ffv1)).is_err());
+        let tuned = of(EncoderOptions { tune: Some("ll".into()), ..set.clone() }).unwrap();
+        assert_eq!(tuned.tuning, NvencTuning::LowLatency);
+        let rate = |average, maximum| {
+            let quality = Quality::Bitrate { kilobits_per_second: average };
+            let options = EncoderOptions { quality, max_bitrate: NonZeroU32::new(maximum), ..set.clone() };
+            of(options).unwrap().rate_control
+        };
+        let vbr = |average_kilobits_per_second, maximum_kilobits_per_second| NvencRateControl::Vbr {
+            average_kilobits_per_second,
+            maximum_kilobits_per_second,
+        };
+        assert_eq!(rate(900, 0), vbr(900, None));
+        assert_eq!(rate(900, 1200), vbr(900, Some(1200)));
+        assert_eq!(rate(900, 900), NvencRateControl::Cbr { kilobits_per_second: 900 });
         let raw = Container::from_path(Path::new("a.265")).unwrap();
         assert!(nvenc_options(&set, &raw).is_err());
         let ts = Container::from_path(Path::new("a.ts")).unwrap();

@@ -2,9 +2,6 @@ use rave_core::{Layout, VideoInfo};
 
 use crate::Error;
 
-/// Frames that an encoder may hold for look-ahead, reordering and its threads.
-const ENCODER_FRAMES: u64 = 64;
-
 /// What a job holds in host memory at once.
 #[derive(Debug, Default)]
 pub(super) struct HostMemory {
@@ -20,11 +17,6 @@ impl HostMemory {
     /// The frames of a queue, one that is being made and one that is being used.
     pub(super) fn add_queue(&mut self, info: &VideoInfo, capacity: usize) -> Result<(), Error> {
         self.add_frames(info, capacity as u64 + 2)
-    }
-
-    /// The frames of the queue before an encoder, and those that it keeps.
-    pub(super) fn add_encoder(&mut self, info: &VideoInfo, capacity: usize) -> Result<(), Error> {
-        self.add_frames(info, capacity as u64 + 2 + ENCODER_FRAMES)
     }
 
     fn add_frames(&mut self, info: &VideoInfo, count: u64) -> Result<(), Error> {
