@@ -134,14 +134,19 @@ fn read_report(path: &Path) -> Result<Announced, BoxError> {
         timestamps: None,
         missing_frames: report["missing_frames"].as_u64().unwrap_or(0),
         damaged_packets: report["damaged_copied_packets"].as_u64().unwrap_or(0),
-        is_cut_short: report["cut_short"].as_bool().unwrap_or(false),
+        is_part: report["cut_short"].as_bool().unwrap_or(false),
+        notices: sentences(&report["notices"]),
     })
+}
+
+fn sentences(value: &Value) -> Vec<String> {
+    value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 fn stream(value: &Value) -> Option<AnnouncedStream> {
     let index = |name: &str| usize::try_from(value[name].as_u64()?).ok();
-    let notes = value["notes"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    let reasons: Vec<&str> = value["reason"].as_str().into_iter().chain(notes).collect();
+    let reason = value["reason"].as_str().map(str::to_owned);
+    let reasons: Vec<String> = reason.into_iter().chain(sentences(&value["notes"])).collect();
     Some(AnnouncedStream {
         source_index: index("source_index")?,
         output_index: index("output_index"),
@@ -190,10 +195,7 @@ mod tests {
         fs::remove_file(&folder).unwrap();
         assert_eq!(announced.streams[1].reason.as_deref(), Some("mp4 has no attachments"));
         assert_eq!(announced.video.unwrap().color, ColorSpec::BT709);
-        assert_eq!(
-            (announced.missing_frames, announced.damaged_packets, announced.is_cut_short),
-            (1, 2, true)
-        );
+        assert_eq!((announced.missing_frames, announced.damaged_packets, announced.is_part), (1, 2, true));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod peer;
 mod reference;
 mod table;
 mod timing;
+mod verified;
 
 use std::ffi::OsString;
 use std::fs;
@@ -32,7 +33,7 @@ bench cpu [PART..]       PART is peer, model, convert or memory; all by default
     memory   resident memory over a long clip
 bench media [--filter TEXT]
     every file of RAVE_MEDIA's clips/ and bad/ through the program; frames and timestamps are compared with
-    what ffmpeg decodes; TEXT picks files by a part of their name
+    what ffmpeg decodes, everything else by `rave verify --full`; TEXT picks files by a part of their name
 Fails when a ratio is not reached or a file is treated wrongly.";
 
 /// `bench cpu|media`.

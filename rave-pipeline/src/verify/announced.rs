@@ -16,8 +16,10 @@ pub struct Announced {
     pub missing_frames: u64,
     /// Packets of copied streams that were too damaged to be taken over.
     pub damaged_packets: u64,
-    /// Whether the job was ended before the source was.
-    pub is_cut_short: bool,
+    /// Whether the output is to hold a part of the source: a range was asked for, or the job was ended early.
+    pub is_part: bool,
+    /// What the job said about the whole file, a sentence each.
+    pub notices: Vec<String>,
 }
 
 /// What becomes of a stream.
@@ -61,7 +63,20 @@ impl From<&StreamPlan> for AnnouncedStream {
     }
 }
 
+impl AnnouncedStream {
+    /// Whether its reason speaks of one of these things.
+    pub(super) fn mentions(&self, words: &[&str]) -> bool {
+        self.reason.as_ref().is_some_and(|reason| words.iter().any(|word| reason.contains(word)))
+    }
+}
+
 impl Announced {
+    /// The sentence about the whole file that speaks of one of these things.
+    pub(super) fn notice(&self, words: &[&str]) -> Option<&str> {
+        let speaks = |notice: &&String| words.iter().any(|word| notice.contains(word));
+        self.notices.iter().find(speaks).map(String::as_str)
+    }
+
     pub(super) fn stream(&self, source_index: usize) -> Option<&AnnouncedStream> {
         self.streams.iter().find(|stream| stream.source_index == source_index)
     }

@@ -161,6 +161,17 @@ impl Finding {
         Self { note, ..self }
     }
 
+    /// The same, as announced if it is a loss.
+    pub(super) fn announced_by(self, reason: Option<&str>) -> Self {
+        match reason {
+            Some(reason) if !self.verdict.is_acceptable() => {
+                let note = self.note.map_or_else(|| reason.to_owned(), |note| format!("{note}; {reason}"));
+                Self { verdict: Verdict::Announced, note: Some(note), ..self }
+            }
+            _ => self,
+        }
+    }
+
     /// What is compared, with the stream: `stream 1`, `language of stream 2`, `frames`.
     pub fn what(&self) -> String {
         match (self.aspect, self.stream) {

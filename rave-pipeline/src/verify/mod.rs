@@ -98,9 +98,14 @@ fn compare(source: &Side, output: &Side, announced: &Announced) -> Verification 
     findings.extend(decoding(source.video.decoding, output.video.decoding));
     findings.extend(picture::compare(source, output, announced));
     findings.extend(streams::compare(source, output, announced, times.shift));
-    let video = |side: &Side| side.streams()[side.video.index].clone();
-    findings.extend(tags::compare_streams(&video(source), &video(output), output.format()));
-    findings.extend(tags::compare_file(source, output, times.shift.map_or(0, times::nanoseconds)));
+    findings.extend(tags::compare_streams(
+        &source.streams()[source.video.index],
+        &output.streams()[output.video.index],
+        output.format(),
+        announced.stream(source.video.index),
+    ));
+    let shift_nanoseconds = times.shift.map_or(0, times::nanoseconds);
+    findings.extend(tags::compare_file(source, output, announced, shift_nanoseconds));
     Verification {
         findings,
         frames: output.video.timestamps.len() as u64,

@@ -86,7 +86,7 @@ impl Pair<'_> {
         let mut findings = vec![contents];
         findings.extend(self.sync(before, after, announced, shift));
         findings.extend(self.decoding());
-        findings.extend(tags::compare_streams(self.before, self.after, self.output.format()));
+        findings.extend(tags::compare_streams(self.before, self.after, self.output.format(), plan));
         let index = self.before.index;
         findings.into_iter().map(|finding| finding.of_stream(index)).collect()
     }
@@ -109,8 +109,8 @@ impl Pair<'_> {
             () if same_codec && is_equal(before, after) => {
                 finding(Verdict::Same).noted(format!("checksum {}", after.checksum))
             }
-            () if same_codec && announced.is_cut_short && is_start_of(after, before) => {
-                finding(Verdict::Announced).noted("cut short with the video")
+            () if same_codec && announced.is_part && part_of(after, before).is_some() => {
+                finding(Verdict::Announced).noted("a part of the source, as the video")
             }
             () if same_codec && is_less_by(before, after, announced.damaged_packets) => {
                 finding(Verdict::Announced).noted("damaged packets were left out")
@@ -137,15 +137,14 @@ impl Pair<'_> {
             shift_nanoseconds: shift.map_or(0, nanoseconds),
             tolerance: self.tolerance(before, after),
         };
-        let same_packets = before
-            .packets
-            .iter()
-            .map(|packet| packet.digest)
-            .eq(after.packets.iter().map(|packet| packet.digest));
-        let worst = if same_packets && !before.is_continuous {
-            clock.worst(before.packets.iter().zip(&after.packets))
-        } else {
-            clock.ends(before, after, announced.is_cut_short)
+        let part = part_of(after, before).filter(|_| !before.is_continuous);
+        let worst = match part {
+            Some(start) if announced.is_part || before.packets.len() == after.packets.len() => {
+                clock.worst(before.packets[start..].iter().zip(&after.packets))
+            }
+            // Sound that was cut begins and ends within a packet.
+            _ if announced.is_part => return None,
+            _ => clock.ends(before, after),
         };
         let Some((off, tolerance)) = worst else {
             return Some(Finding::new(Aspect::Sync, "no times", "no times", Verdict::Same));
@@ -211,10 +210,10 @@ impl Clock {
         offs.max_by_key(|off| off.abs()).map(|off| (off, self.tolerance.exact))
     }
 
-    /// The start, and the end unless it was cut off.
-    fn ends(&self, before: &StreamSurvey, after: &StreamSurvey, is_cut_short: bool) -> Option<(i64, i64)> {
+    /// The start and the end.
+    fn ends(&self, before: &StreamSurvey, after: &StreamSurvey) -> Option<(i64, i64)> {
         let start = self.off(start(before)?, start(after)?);
-        let end = if is_cut_short { 0 } else { self.off(end(before)?, end(after)?) };
+        let end = self.off(end(before)?, end(after)?);
         let worst = if end.abs() > start.abs() { end } else { start };
         Some((worst, self.tolerance.rough))
     }
@@ -250,23 +249,27 @@ fn is_equal(before: &StreamSurvey, after: &StreamSurvey) -> bool {
     before.checksum == after.checksum && (!is_counted || before.packets.len() == after.packets.len())
 }
 
-fn digests(survey: &StreamSurvey) -> impl Iterator<Item = u64> {
-    survey.packets.iter().map(|packet| packet.digest)
+fn digests(packets: &[PacketRecord]) -> impl Iterator<Item = u64> {
+    packets.iter().map(|packet| packet.digest)
 }
 
-fn is_start_of(part: &StreamSurvey, whole: &StreamSurvey) -> bool {
-    part.packets.len() <= whole.packets.len() && digests(part).eq(digests(whole).take(part.packets.len()))
+/// At which packet of `whole` the packets of `part` begin, one after the other.
+fn part_of(part: &StreamSurvey, whole: &StreamSurvey) -> Option<usize> {
+    let count = part.packets.len();
+    let last = whole.packets.len().checked_sub(count)?;
+    (0..=last).find(|&start| digests(&part.packets).eq(digests(&whole.packets[start..start + count])))
 }
 
 /// Whether `after` is `before` without at most so many packets.
 fn is_less_by(before: &StreamSurvey, after: &StreamSurvey, packets: u64) -> bool {
     let lost = before.packets.len().saturating_sub(after.packets.len()) as u64;
-    let mut rest = digests(before);
-    lost > 0 && lost <= packets && digests(after).all(|digest| rest.any(|other| other == digest))
+    let mut rest = digests(&before.packets);
+    lost > 0 && lost <= packets && digests(&after.packets).all(|digest| rest.any(|other| other == digest))
 }
 
 fn first_difference(before: &StreamSurvey, after: &StreamSurvey) -> String {
-    let differs = digests(before).zip(digests(after)).position(|(before, after)| before != after);
+    let differs =
+        digests(&before.packets).zip(digests(&after.packets)).position(|(before, after)| before != after);
     let count = before.packets.len().min(after.packets.len());
     match differs.or((before.packets.len() != after.packets.len()).then_some(count)) {
         Some(index) => {

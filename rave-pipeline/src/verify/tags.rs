@@ -2,23 +2,43 @@
 
 use rave_ffmpeg::{Chapter, StreamInfo};
 
+use super::announced::{Announced, AnnouncedStream};
 use super::finding::{Aspect, Finding, Verdict};
 use super::side::Side;
 use super::times::{frame_nanoseconds, nanoseconds};
 
-pub(super) fn compare_file(source: &Side, output: &Side, shift_nanoseconds: i64) -> Vec<Finding> {
+pub(super) fn compare_file(
+    source: &Side,
+    output: &Side,
+    announced: &Announced,
+    shift_nanoseconds: i64,
+) -> Vec<Finding> {
     let (before, after) = (&source.survey.media, &output.survey.media);
-    let mut findings = Vec::new();
     // A millisecond is what containers round to.
     let tolerance = (frame_nanoseconds(&source.video.timestamps) / 2).max(1_500_000);
-    findings.extend(chapters(&before.chapters, &after.chapters, shift_nanoseconds, tolerance));
-    findings.extend(metadata(&before.metadata, &after.metadata));
+    let chapters = chapters(&before.chapters, &after.chapters, shift_nanoseconds, tolerance);
+    let of_part = announced.is_part.then_some("the output is a part of the source");
+    let mut findings = Vec::new();
+    findings.extend(chapters.map(|row| row.announced_by(announced.notice(&["chapters"]).or(of_part))));
+    let metadata = metadata(&before.metadata, &after.metadata);
+    findings.extend(metadata.map(|row| row.announced_by(announced.notice(&["tags", "metadata"]))));
     findings
 }
 
-pub(super) fn compare_streams(before: &StreamInfo, after: &StreamInfo, format: &str) -> Vec<Finding> {
-    let mut findings = vec![language(before, after), disposition(before, after, format)];
-    findings.extend(metadata(&without_times(&before.metadata), &after.metadata));
+pub(super) fn compare_streams(
+    before: &StreamInfo,
+    after: &StreamInfo,
+    format: &str,
+    plan: Option<&AnnouncedStream>,
+) -> Vec<Finding> {
+    let told =
+        |words: &[&str]| plan.filter(|plan| plan.mentions(words)).and_then(|plan| plan.reason.as_deref());
+    let mut findings = vec![
+        language(before, after).announced_by(told(&["language"])),
+        disposition(before, after, format).announced_by(told(&["roles"])),
+    ];
+    let metadata = metadata(&without_times(&before.metadata), &after.metadata);
+    findings.extend(metadata.map(|row| row.announced_by(told(&["tags", "title"]))));
     // Rows that say nothing are left out: there would be three for each stream.
     findings.retain(|finding| finding.verdict != Verdict::Same);
     findings.into_iter().map(|finding| finding.of_stream(before.index)).collect()

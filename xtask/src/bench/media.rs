@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::reference::{self, Decoded};
 use super::table::Table;
 use super::timing::{self, Timing};
+use super::verified::Verified;
 use super::{make_models, write_record};
 use crate::failure::{Failure, OnPath};
 use crate::run as program;
@@ -101,6 +102,7 @@ struct Case {
     reference: Option<Decoded>,
     frames: Option<usize>,
     timing: Option<Timing>,
+    verified: Option<Verified>,
     exit: Option<i32>,
     error: Option<(u64, String)>,
     seconds: f64,
@@ -153,19 +155,26 @@ impl Case {
             reference: reference::decode(input),
             frames: None,
             timing: None,
+            verified: None,
             exit: result.status.code(),
             error: error(&result.stdout),
             seconds,
             verdict: Verdict::Right,
         };
         if result.status.success() {
-            case.compare(input, &output, &result.stdout)?;
+            case.compare(setting, input, &output, &result.stdout)?;
         }
         case.verdict = case.judge(&String::from_utf8_lossy(&result.stderr));
         Ok(case)
     }
 
-    fn compare(&mut self, input: &Path, output: &Path, report: &[u8]) -> Result<(), Failure> {
+    fn compare(
+        &mut self,
+        setting: &Setting,
+        input: &Path,
+        output: &Path,
+        report: &[u8],
+    ) -> Result<(), Failure> {
         let video = encoded_streams(report).unwrap_or_default();
         let written = reference::timestamps(output, video.output)?;
         self.frames = Some(written.len());
@@ -176,6 +185,7 @@ impl Case {
                 self.timing = Some(Timing::OtherStream { wanted: reference.stream, found: video.source });
             }
         }
+        self.verified = Some(Verified::run(&setting.program, input, output, report)?);
         fs::remove_file(output).on("remove", output)
     }
 
@@ -188,7 +198,8 @@ impl Case {
             (Some(0), Some(reference)) => {
                 let is_complete = self.frames == Some(reference.frames);
                 let is_timed = self.timing.as_ref().is_some_and(Timing::is_right);
-                if is_complete && is_timed { Verdict::Right } else { Verdict::Wrong }
+                let is_verified = self.verified.as_ref().is_some_and(Verified::is_passed);
+                if is_complete && is_timed && is_verified { Verdict::Right } else { Verdict::Wrong }
             }
             (Some(_), _) if self.error.as_ref().is_some_and(|(code, _)| is_about_input(*code)) => {
                 Verdict::Refused
@@ -197,7 +208,7 @@ impl Case {
         }
     }
 
-    fn cells(&self) -> [String; 9] {
+    fn cells(&self) -> [String; 10] {
         let count = |count: Option<usize>| count.map_or("-".to_string(), |count| count.to_string());
         let (code, message) =
             self.error.clone().map_or(Default::default(), |(code, message)| (code.to_string(), message));
@@ -208,6 +219,7 @@ impl Case {
             count(self.reference.as_ref().map(|reference| reference.frames)),
             count(self.frames),
             self.timing.as_ref().map_or("-".into(), ToString::to_string),
+            self.verified.as_ref().map_or("-".into(), ToString::to_string),
             format!("{} {code}", self.exit.map_or("-".into(), |exit| exit.to_string())).trim().to_string(),
             format!("{:.1}", self.seconds),
             message,
@@ -218,7 +230,8 @@ impl Case {
         json!({
             "file": self.file, "container": self.container, "verdict": self.verdict.name(),
             "ffmpeg_frames": self.reference.as_ref().map(|reference| reference.frames), "frames": self.frames,
-            "timing": self.timing.as_ref().map(ToString::to_string), "exit": self.exit,
+            "timing": self.timing.as_ref().map(ToString::to_string),
+            "verification": self.verified.as_ref().map(ToString::to_string), "exit": self.exit,
             "code": self.error.as_ref().map(|error| error.0), "message": self.error.as_ref().map(|error| &error.1),
             "seconds": self.seconds,
         })
@@ -252,8 +265,18 @@ fn error(report: &[u8]) -> Option<(u64, String)> {
 }
 
 fn conclude(workspace: &Workspace, cases: &[Case]) -> Result<(), Failure> {
-    let mut table =
-        Table::new(&["file", "to", "verdict", "ffmpeg", "rave", "times", "exit code", "seconds", "message"]);
+    let mut table = Table::new(&[
+        "file",
+        "to",
+        "verdict",
+        "ffmpeg",
+        "rave",
+        "times",
+        "verify",
+        "exit code",
+        "seconds",
+        "message",
+    ]);
     cases.iter().for_each(|case| table.push(case.cells()));
     print!("{}", table.to_text());
     write_record(workspace, "media", &cases.iter().map(Case::to_json).collect())?;
@@ -280,6 +303,7 @@ mod tests {
             reference: reference.map(|frames| Decoded { stream: 0, frames }),
             frames,
             timing: frames.map(|_| Timing::Equal { shift_seconds: 0.0 }),
+            verified: frames.map(|_| Verified::passed()),
             exit,
             error: None,
             seconds: 0.0,
@@ -314,6 +338,8 @@ mod tests {
             ..case(Some(0), Some(2), Some(2))
         };
         assert_eq!(late.judge(""), Verdict::Wrong);
+        let unverified = Case { verified: None, ..case(Some(0), Some(2), Some(2)) };
+        assert_eq!(unverified.judge(""), Verdict::Wrong);
     }
 
     #[test]
