@@ -7,7 +7,7 @@ use rave_ffmpeg::{EncoderChoice, StreamMap, VideoCodec};
 use crate::compare::CompareArgs;
 use crate::inference::InferenceArgs;
 use crate::picture::PictureArgs;
-use crate::verify::VerifyArgs;
+use crate::verify::{VerifyArg, VerifyArgs};
 
 /// Upscale video with a neural network.
 ///
@@ -119,6 +119,9 @@ pub struct UpscaleArgs {
     /// Leave out streams that the output's container cannot hold, instead of refusing the job
     #[arg(long, help_heading = "Streams")]
     pub drop_incompatible: bool,
+    /// How the output is compared with the source before it gets its name
+    #[arg(long, value_name = "HOW", default_value = "fast", help_heading = "Behaviour")]
+    pub verify: VerifyArg,
     /// Fail at the first damaged packet, instead of concealing it
     #[arg(long, help_heading = "Streams")]
     pub strict: bool,

@@ -3,7 +3,7 @@ use rave_ffmpeg::{MediaInfo, StreamInfo, StreamOutcome, StreamPlan};
 use rave_pipeline::{Choice, GpuReport, Progress, StageReport, UpscaleReport, Written};
 use serde_json::{Value, json};
 
-use crate::stdout;
+use crate::{stdout, verify};
 
 /// Version of every JSON object that is printed; it grows when a field changes its meaning or goes away.
 pub const VERSION: u32 = 1;
@@ -39,14 +39,15 @@ pub fn progress(progress: &Progress) -> Value {
 
 pub fn report(report: &UpscaleReport) -> Value {
     let plan = &report.plan;
-    let (output, damaged_copied_packets, shift, digests) = match &report.written {
-        Written::File { path, muxing, check } => {
-            (path.to_string_lossy().into_owned(), muxing.damaged_packets, check.shift, None)
+    let (output, muxing, verification, digests) = match &report.written {
+        Written::File { path, muxing, verification } => {
+            (path.to_string_lossy().into_owned(), Some(muxing), verification.as_ref(), None)
         }
         Written::Frames { target, summary } => {
-            (target.to_string(), 0, None, summary.digest().map(|_| summary))
+            (target.to_string(), None, None, summary.digest().map(|_| summary))
         }
     };
+    let shift = verification.map_or(muxing.and_then(|muxing| muxing.timestamp_shift), |found| found.shift);
     json!({
         "version": VERSION,
         "output": output,
@@ -54,7 +55,7 @@ pub fn report(report: &UpscaleReport) -> Value {
         "cut_short": report.is_cut_short,
         "missing_frames": report.missing_frames,
         "interlaced_frames": report.interlaced_frames,
-        "damaged_copied_packets": damaged_copied_packets,
+        "damaged_copied_packets": muxing.map_or(0, |muxing| muxing.damaged_packets),
         "model": {
             "name": plan.model.name,
             "scale": plan.model.scale,
@@ -74,6 +75,7 @@ pub fn report(report: &UpscaleReport) -> Value {
         "frame_digests": digests.map(|summary| summary.digests.iter().map(ToString::to_string).collect::<Vec<_>>()),
         "bytes": report.bytes(),
         "timestamp_shift_seconds": shift.map(Timestamp::seconds),
+        "verification": verification.map(verify::to_json),
         "elapsed_seconds": report.stages.elapsed.as_secs_f64(),
         "bottleneck": report.stages.bottleneck().map(|stage| &stage.name),
         "stages": report.stages.stages.iter().map(stage_report).collect::<Vec<_>>(),
@@ -160,6 +162,7 @@ fn video(info: &VideoInfo) -> Value {
         "pixel_format": info.format.to_string(),
         "color": color(info.color),
         "sample_aspect_ratio": info.sample_aspect_ratio.map(ratio),
+        "display_matrix": info.display_matrix,
         "frame_rate": info.frame_rate.map(ratio),
         "time_base": ratio(info.time_base.seconds_per_tick()),
     })

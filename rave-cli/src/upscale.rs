@@ -87,6 +87,7 @@ fn options(args: &UpscaleArgs) -> Result<UpscaleOptions, BoxError> {
             upscaled: args.upscale_cap,
             ..Default::default()
         },
+        verify: args.verify.depth(),
         stall_limit: (args.stall_limit > 0).then(|| Duration::from_secs(u64::from(args.stall_limit))),
         ..UpscaleOptions::default()
     };
@@ -213,7 +214,8 @@ fn conclude(args: &UpscaleArgs, report: &UpscaleReport) -> Result<(), BoxError> 
 
 fn outcome(written: &Written) -> String {
     match written {
-        Written::File { .. } => ", checked".into(),
+        Written::File { verification: Some(_), .. } => ", checked".into(),
+        Written::File { verification: None, .. } => ", not checked".into(),
         Written::Frames { summary, .. } => {
             summary.digest().map_or_else(String::new, |digest| format!(", digest {digest}"))
         }
@@ -224,7 +226,10 @@ fn outcome(written: &Written) -> String {
 fn warnings(report: &UpscaleReport) -> Vec<String> {
     let (decoding, inference) = (&report.decoding, &report.inference);
     let muxed = match &report.written {
-        Written::File { muxing, check, .. } => Some((muxing.damaged_packets, check.shift)),
+        Written::File { muxing, verification, .. } => {
+            let shift = verification.as_ref().map_or(muxing.timestamp_shift, |found| found.shift);
+            Some((muxing.damaged_packets, shift))
+        }
         Written::Frames { .. } => None,
     };
     let counts = [

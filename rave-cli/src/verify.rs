@@ -1,9 +1,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use rave_core::{
-    BoxError, Code, CodedError, ColorSpec, Matrix, Primaries, Range, Siting, Timestamp, Transfer,
+    BoxError, Code, CodedError, ColorSpec, Matrix, Primaries, Range, Rational, Siting, Timestamp, Transfer,
 };
 use rave_pipeline::{
     Announced, AnnouncedStream, AnnouncedVideo, Depth, Finding, Verification, VerifyOptions,
@@ -35,6 +35,27 @@ pub struct VerifyArgs {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// What `--verify` of `rave upscale` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum VerifyArg {
+    /// Frames, times, tags, and every packet of the copied streams
+    Fast,
+    /// The same, and everything in the output is decoded
+    Full,
+    /// Not at all
+    Off,
+}
+
+impl VerifyArg {
+    pub const fn depth(self) -> Option<Depth> {
+        match self {
+            Self::Fast => Some(Depth::Fast),
+            Self::Full => Some(Depth::Full),
+            Self::Off => None,
+        }
+    }
 }
 
 pub fn run(args: &VerifyArgs) -> Result<u8, BoxError> {
@@ -132,7 +153,6 @@ fn read_report(path: &Path) -> Result<Announced, BoxError> {
         streams: streams.iter().filter_map(stream).collect(),
         video: video(&report["video"]),
         timestamps: None,
-        missing_frames: report["missing_frames"].as_u64().unwrap_or(0),
         damaged_packets: report["damaged_copied_packets"].as_u64().unwrap_or(0),
         is_part: report["cut_short"].as_bool().unwrap_or(false),
         notices: sentences(&report["notices"]),
@@ -161,7 +181,14 @@ fn video(value: &Value) -> Option<AnnouncedVideo> {
         height: side("height")?,
         pixel_format: value["pixel_format"].as_str()?.to_owned(),
         color: color(&value["color"]),
+        sample_aspect_ratio: value["sample_aspect_ratio"].as_str().and_then(ratio),
+        display_matrix: serde_json::from_value(value["display_matrix"].clone()).ok(),
     })
+}
+
+fn ratio(text: &str) -> Option<Rational> {
+    let (numerator, denominator) = text.split_once('/')?;
+    Rational::new(numerator.parse().ok()?, denominator.parse().ok()?).ok()
 }
 
 fn color(value: &Value) -> ColorSpec {
@@ -195,7 +222,7 @@ mod tests {
         fs::remove_file(&folder).unwrap();
         assert_eq!(announced.streams[1].reason.as_deref(), Some("mp4 has no attachments"));
         assert_eq!(announced.video.unwrap().color, ColorSpec::BT709);
-        assert_eq!((announced.missing_frames, announced.damaged_packets, announced.is_part), (1, 2, true));
+        assert_eq!((announced.damaged_packets, announced.is_part), (2, true));
     }
 
     #[test]

@@ -95,7 +95,7 @@ fn adds_codec_delay(container: &Container, stream: StreamRef<'_>, path: &Path) -
     Ok((read - TICKS).abs() <= 1)
 }
 
-/// Refuses a container in which the picture would lose its rotation.
+/// Refuses a container in which the picture would lose its rotation, or gives a sentence about the loss.
 ///
 /// # Errors
 /// [`Error::StreamIncompatible`], unless such things are to be dropped.
@@ -104,13 +104,12 @@ pub(crate) fn check_rotation(
     container: &Container,
     options: &MuxerOptions,
     path: &Path,
-) -> Result<(), Error> {
+) -> Result<Option<String>, Error> {
     if video.shared.display_matrix.is_none() || keeps_rotation(video, container, path) {
-        return Ok(());
+        return Ok(None);
     }
     if options.incompatible == Incompatible::Drop {
-        tracing::warn!("container {container} cannot hold the rotation of the video: it is left out");
-        return Ok(());
+        return Ok(Some(format!("{container} cannot hold the rotation of the video: it is left out")));
     }
     Err(Error::StreamIncompatible {
         container: container.name(),

@@ -368,16 +368,14 @@ pub(crate) fn check_aspect_ratio(
     video: &EncodedStream,
     container: &Container,
     options: &MuxerOptions,
-) -> Result<(), Error> {
+) -> Result<Option<String>, Error> {
     let ratio = video.shared.sample_aspect_ratio.unwrap_or(Rational::ONE);
     if ratio == Rational::ONE || container.has_sample_aspect_ratio() {
-        return Ok(());
+        return Ok(None);
     }
     if options.incompatible == Incompatible::Drop {
-        tracing::warn!(
-            "container {container} cannot hold the aspect ratio of the pixels, {ratio}: it is left out"
-        );
-        return Ok(());
+        let note = format!("{container} cannot hold the aspect ratio of the pixels, {ratio}: it is left out");
+        return Ok(Some(note));
     }
     Err(Error::StreamIncompatible {
         container: container.name(),

@@ -143,8 +143,8 @@ impl Muxer {
             error if error.is_disk_full() => Error::DiskFull { path: path.to_owned() },
             source => Error::OutputUnwritable { path: path.to_owned(), source },
         };
-        dry_run::check_rotation(video, container, options, path)?;
-        mux_setup::check_aspect_ratio(video, container, options)?;
+        let rotation = dry_run::check_rotation(video, container, options, path)?;
+        let ratio = mux_setup::check_aspect_ratio(video, container, options)?;
         let delays = dry_run::codec_delays(setup.reader.as_ref(), container, path);
         let mut output = OutputContext::create(container.format(), &file_url(path)).map_err(unwritable)?;
         let written = mux_setup::write_header(&mut output, setup, &delays, container, video, options)
@@ -154,7 +154,7 @@ impl Muxer {
             container: *container,
             output,
             plan: written.plan,
-            notes: written.notes,
+            notes: written.notes.into_iter().chain(rotation).chain(ratio).collect(),
             video_index: written.video_index,
             video_time_base: video.time_base(),
             copies: written.copies,

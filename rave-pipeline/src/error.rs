@@ -107,7 +107,7 @@ pub enum Error {
         /// The output under its temporary name.
         path: PathBuf,
         /// The first difference.
-        mismatch: crate::Mismatch,
+        finding: Box<crate::Finding>,
     },
 }
 
@@ -167,8 +167,8 @@ impl fmt::Display for Error {
             Self::NotComparable { reason } => write!(f, "the videos cannot be compared: {reason}"),
             Self::Vmaf { reason } => write!(f, "libvmaf cannot be used: {reason}"),
             #[cfg(feature = "upscale")]
-            Self::Mismatch { path, mismatch } => {
-                write!(f, "the output did not pass its check: {mismatch}; it is kept as {}", path.display())
+            Self::Mismatch { path, finding } => {
+                write!(f, "the output did not pass its check: {finding}; it is kept as {}", path.display())
             }
         }
     }
@@ -203,7 +203,7 @@ impl CodedError for Error {
             Self::NotComparable { .. } => Code::NotComparable,
             Self::Vmaf { .. } => Code::VmafMissing,
             #[cfg(feature = "upscale")]
-            Self::Mismatch { mismatch, .. } => mismatch.code(),
+            Self::Mismatch { finding, .. } => finding.aspect.code(),
             Self::Panicked { .. } => Code::StagePanicked,
             Self::Stalled { .. } => Code::StageStalled,
             Self::Abandoned => Code::Cancelled,

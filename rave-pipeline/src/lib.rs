@@ -52,11 +52,11 @@ pub use error::Error;
 pub use meter::{QueueReport, Report, StageReport};
 #[cfg(feature = "upscale")]
 pub use upscale::{
-    BenchOptions, BenchReport, Check, CheckReport, Choice, DecoderChoice, Deinterlacing, Destination,
-    DeviceChoice, Existing, FrameSummary, FrameTarget, GpuReport, InferenceOptions, Mismatch, Orientation,
-    Outcome, OutputSize, Part, PictureOptions, Progress, Queues, Refused, SampleFile, SelftestReport,
-    StressMemory, StressReport, Target, UpscaleJob, UpscaleOptions, UpscalePlan, UpscaleReport, Way,
-    WayReport, Written, bench, selftest, stress,
+    BenchOptions, BenchReport, Check, Choice, DecoderChoice, Deinterlacing, Destination, DeviceChoice,
+    Existing, FrameSummary, FrameTarget, GpuReport, InferenceOptions, Orientation, Outcome, OutputSize, Part,
+    PictureOptions, Progress, Queues, Refused, SampleFile, SelftestReport, StressMemory, StressReport,
+    Target, UpscaleJob, UpscaleOptions, UpscalePlan, UpscaleReport, Way, WayReport, Written, bench, selftest,
+    stress,
 };
 #[cfg(feature = "upscale")]
 pub use verify::{

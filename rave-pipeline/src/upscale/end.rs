@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use rave_core::{HostBuffer, PixelFormat, VideoInfo};
-use rave_ffmpeg::{Container, Input, MuxSummary, Muxer, StreamPlan, VideoStream};
+use rave_ffmpeg::{Container, CopyOptions, Input, MuxSummary, Muxer, Selection, StreamPlan, VideoStream};
 
 use super::choice::Choice;
 use super::convert::Wanted;
@@ -156,6 +156,7 @@ impl FileEnd {
         let muxer = Muxer::create(file.temporary(), &container, &stream, streams, &options.muxer)
             .map_err(Error::leaf)?;
         job.notices.extend_from_slice(muxer.notes());
+        job.notices.extend(omissions(&options.muxer.copy));
         let streams = muxer.plan().to_vec();
         let sink = Output { muxer, control: job.control.clone() };
         Ok(Self {
@@ -228,4 +229,11 @@ fn open(
         }
     };
     Ok(Box::new(BufWriter::with_capacity(WRITE_BYTES, writer)))
+}
+
+/// What of the whole file is not taken over.
+fn omissions(copy: &CopyOptions) -> impl Iterator<Item = String> {
+    let parts = [("chapters are", copy.chapters), ("metadata is", copy.metadata)];
+    let omitted = parts.into_iter().filter(|(_, selection)| *selection == Selection::Omit);
+    omitted.map(|(what, _)| format!("{what} left out on request"))
 }

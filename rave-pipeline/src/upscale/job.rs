@@ -1,10 +1,7 @@
-use std::path::Path;
-
-use rave_core::Timestamp;
-use rave_ffmpeg::{Container, Demuxer, Input};
+use rave_ffmpeg::{Demuxer, Input};
 use rave_tensorrt::{ReportHandle, Runtime};
 
-use super::check::{CheckReport, Expected, check_output};
+use super::check::OutputCheck;
 use super::decode::{DecodeCounts, Decoded};
 use super::device::{Gpu, Network, Placed};
 use super::end::{Assembling, End, Goal, Source};
@@ -16,6 +13,7 @@ use super::progress::{Progress, ProgressMeter};
 use super::report::{GpuReport, UpscalePlan, UpscaleReport, Written};
 use super::stages::{Record, SharedRecord};
 use super::{Target, UpscaleOptions};
+use crate::verify::JobSource;
 use crate::{Control, Error, Report};
 
 /// An upscaling job: every file is open, every choice is made, nothing has been decoded.
@@ -27,6 +25,8 @@ pub struct UpscaleJob {
     /// What the header says, if it counts frames.
     announced_frames: Option<u64>,
     fields: FieldPlan,
+    /// `None` if the output is not to be checked.
+    check: Option<OutputCheck>,
     record: SharedRecord,
     decoding: DecodeCounts,
     inference: ReportHandle,
@@ -58,6 +58,15 @@ impl UpscaleJob {
             demuxer.media().streams[stream.index()].frame_count.filter(|_| stream.is_whole());
         let scale = options.picture.size.built_in_factor(stream.info(), options.scale);
         let options = &UpscaleOptions { scale, ..options.clone() };
+        let check = options.verify.map(|depth| OutputCheck {
+            depth,
+            source: JobSource {
+                input: input.clone(),
+                media: demuxer.media().clone(),
+                stream: stream.clone(),
+            },
+            is_part: !options.demuxer.range.is_everything(),
+        });
         let control = Control::new();
         let mut job = Assembling::new(options, &control);
         let placed = Placed::new(runtime, options)?;
@@ -88,6 +97,7 @@ impl UpscaleJob {
             gpu: placed.gpu,
             announced_frames,
             fields,
+            check,
             record: record.unwrap_or(decoded.record),
             decoding: decoded.counts,
             inference: enlarged.report,
@@ -123,17 +133,21 @@ impl UpscaleJob {
                 let ran = end.chain.run(&self.control, progress);
                 let (muxing, stages) =
                     ran.map_err(|error| if nothing_came() { Error::Abandoned } else { error })?;
-                let checked =
-                    check(&self.plan, &end.container, &record.lock().timestamps, end.file.temporary());
-                let check = match checked {
-                    Ok(check) => check,
+                let written = (end.file.temporary(), &end.container);
+                let timestamps = std::mem::take(&mut record.lock().timestamps);
+                let is_cut_short = self.control.is_finishing();
+                let checked = self
+                    .check
+                    .map(|check| check.run(&self.plan, &timestamps, &muxing, written, is_cut_short));
+                let verification = match checked.transpose() {
+                    Ok(verification) => verification,
                     Err(error) => {
                         end.file.keep_temporary()?;
                         return Err(error);
                     }
                 };
                 end.file.publish()?;
-                (Written::File { path: end.path, muxing, check }, stages)
+                (Written::File { path: end.path, muxing, verification }, stages)
             }
             End::Frames(end) => {
                 let ran = end.chain.run(&self.control, progress);
@@ -167,25 +181,6 @@ impl UpscaleJob {
             is_cut_short,
         })
     }
-}
-
-fn check(
-    plan: &UpscalePlan,
-    container: &Container,
-    timestamps: &[Timestamp],
-    written: &Path,
-) -> Result<CheckReport, Error> {
-    let expected = Expected {
-        timestamps,
-        width: plan.output.width,
-        height: plan.output.height,
-        display_aspect_ratio: plan.output.display_aspect_ratio().map_err(Error::leaf)?,
-        color: plan.output.color,
-        format: plan.output.format,
-        container,
-        streams: &plan.streams,
-    };
-    check_output(written, &expected)
 }
 
 /// Whether as many frames were written as were decoded.

@@ -26,7 +26,6 @@ mod synthetic;
 mod target;
 
 pub use bench::{BenchOptions, BenchReport, Way, WayReport, bench};
-pub use check::{CheckReport, Mismatch};
 pub use choice::{Choice, Part, Refused};
 pub use fields::Deinterlacing;
 pub use job::UpscaleJob;

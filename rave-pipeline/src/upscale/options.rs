@@ -6,7 +6,7 @@ use rave_ffmpeg::{Corruption, DemuxerOptions, EncoderOptions, MuxerOptions, Vide
 use rave_tensorrt::{BuiltIn, ModelSource, OnNan, Precision, Provider, Tile};
 
 use super::{Existing, PictureOptions};
-use crate::Error;
+use crate::{Depth, Error};
 
 /// Everything about a job but its two files. The default is what the command line does without flags.
 #[derive(Clone, Debug)]
@@ -39,6 +39,8 @@ pub struct UpscaleOptions {
     pub picture: PictureOptions,
     /// What to do with a file that has the output's name.
     pub existing: Existing,
+    /// How much of the output is read to compare it with the source; `None` for nothing.
+    pub verify: Option<Depth>,
     /// Lengths of the queues between the stages.
     pub queues: Queues,
     /// For how long nothing may move before the job fails; `None` for ever.
@@ -62,6 +64,7 @@ impl Default for UpscaleOptions {
             muxer: MuxerOptions::default(),
             picture: PictureOptions::default(),
             existing: Existing::default(),
+            verify: Some(Depth::Fast),
             queues: Queues::default(),
             stall_limit: Some(DEFAULT_STALL_LIMIT),
         }

@@ -9,9 +9,8 @@ use rave_tensorrt::ModelInfo;
 
 #[cfg(doc)]
 use crate::Control;
-use crate::Report;
+use crate::{Report, Verification};
 
-use super::check::CheckReport;
 use super::choice::Choice;
 use super::sinks::FrameSummary;
 use super::target::FrameTarget;
@@ -71,8 +70,8 @@ pub enum Written {
         path: PathBuf,
         /// Packets and bytes written.
         muxing: MuxSummary,
-        /// The comparison of the file with the source.
-        check: CheckReport,
+        /// The comparison of the file with the source; `None` if it was not asked for.
+        verification: Option<Verification>,
     },
     /// Frames as they are.
     Frames {
@@ -94,10 +93,10 @@ pub struct GpuReport {
 }
 
 impl UpscaleReport {
-    /// Frames in the output: as many as were decoded.
+    /// Frames in the output: as many as were decoded, if that was checked.
     pub const fn frames(&self) -> u64 {
         match &self.written {
-            Written::File { check, .. } => check.frames,
+            Written::File { muxing, .. } => muxing.video_packets,
             Written::Frames { summary, .. } => summary.frames,
         }
     }

@@ -1,4 +1,4 @@
-use rave_core::{ColorSpec, Timestamp};
+use rave_core::{ColorSpec, Rational, Timestamp, VideoInfo};
 use rave_ffmpeg::{StreamOutcome, StreamPlan};
 
 /// What a job said that it would change: such differences are [announced](crate::Verdict::Announced).
@@ -12,8 +12,6 @@ pub struct Announced {
     pub video: Option<AnnouncedVideo>,
     /// When the frames of the source that the job decoded are shown; it may have decoded less than there is.
     pub timestamps: Option<Vec<Timestamp>>,
-    /// Frames of the source that are announced by its header and could not be decoded.
-    pub missing_frames: u64,
     /// Packets of copied streams that were too damaged to be taken over.
     pub damaged_packets: u64,
     /// Whether the output is to hold a part of the source: a range was asked for, or the job was ended early.
@@ -44,6 +42,23 @@ pub struct AnnouncedVideo {
     pub pixel_format: String,
     /// Colour, as it was used and tagged.
     pub color: ColorSpec,
+    /// Width over height of one pixel.
+    pub sample_aspect_ratio: Option<Rational>,
+    /// Rotation and flip, as in [`rave_core::VideoInfo::display_matrix`].
+    pub display_matrix: Option<[i32; 9]>,
+}
+
+impl From<&VideoInfo> for AnnouncedVideo {
+    fn from(info: &VideoInfo) -> Self {
+        Self {
+            width: info.width,
+            height: info.height,
+            pixel_format: info.format.to_string(),
+            color: info.color,
+            sample_aspect_ratio: info.sample_aspect_ratio,
+            display_matrix: info.display_matrix,
+        }
+    }
 }
 
 impl From<&StreamPlan> for AnnouncedStream {

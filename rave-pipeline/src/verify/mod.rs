@@ -13,11 +13,14 @@ mod times;
 pub use announced::{Announced, AnnouncedStream, AnnouncedVideo};
 pub use finding::{Aspect, Finding, Verdict};
 
+use std::path::Path;
+
 use rave_core::Timestamp;
-use rave_ffmpeg::{DecodeReport, Input};
+use rave_ffmpeg::{Container, DecodeReport, Input};
 
 use crate::Error;
-use side::{Reading, Side};
+pub(crate) use side::JobSource;
+use side::Side;
 
 /// How much of the files is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,21 +83,35 @@ impl Verification {
 /// # Errors
 /// [`Error::Leaf`] if one of them cannot be read or holds no video. A difference is no error: it is in the result.
 pub fn verify(source: &Input, output: &Input, options: &VerifyOptions) -> Result<Verification, Error> {
-    let announced = &options.announced;
-    let reading = Reading {
-        depth: options.depth,
-        stream: options.source_stream,
-        timestamps: announced.timestamps.as_deref(),
-    };
-    let source = Side::read(source, &reading).map_err(Error::Leaf)?;
-    let reading = Reading { stream: options.output_stream, timestamps: None, ..reading };
-    let output = Side::read(output, &reading).map_err(Error::Leaf)?;
-    Ok(compare(&source, &output, announced))
+    let source = Side::read(source, options.source_stream, options.depth).map_err(Error::Leaf)?;
+    let output = Side::read(output, options.output_stream, options.depth).map_err(Error::Leaf)?;
+    Ok(compare(&source, &output, &options.announced))
+}
+
+/// Compares what a job has written with what it knows of its source; the frames are those that it decoded.
+///
+/// # Errors
+/// [`Error::OutputUnreadable`] for the output, [`Error::Leaf`] for the source.
+pub(crate) fn verify_job(
+    source: &JobSource,
+    (output, container): (&Path, &Container),
+    depth: Depth,
+    announced: &Announced,
+) -> Result<Verification, Error> {
+    let unreadable = |error| Error::OutputUnreadable { path: output.to_path_buf(), source: error };
+    let is_video = |stream: &&AnnouncedStream| stream.source_index == source.stream.index();
+    let video = announced.streams.iter().find(is_video).and_then(|stream| stream.output_index);
+    let written = Side::read(&Input::from(output), video, depth).map_err(unreadable)?;
+    // The temporary name tells no container.
+    let written = Side { container: Some(*container), ..written };
+    let source = Side::of_job(source, announced, depth).map_err(Error::Leaf)?;
+    Ok(compare(&source, &written, announced))
 }
 
 fn compare(source: &Side, output: &Side, announced: &Announced) -> Verification {
     let times = times::compare(source, output);
-    let mut findings = times.findings;
+    let told = times_reason(announced);
+    let mut findings: Vec<Finding> = times.findings.into_iter().map(|row| row.announced_by(told)).collect();
     findings.extend(decoding(source.video.decoding, output.video.decoding));
     findings.extend(picture::compare(source, output, announced));
     findings.extend(streams::compare(source, output, announced, times.shift));
@@ -102,7 +119,7 @@ fn compare(source: &Side, output: &Side, announced: &Announced) -> Verification 
         &source.streams()[source.video.index],
         &output.streams()[output.video.index],
         output.format(),
-        announced.stream(source.video.index),
+        announced,
     ));
     let shift_nanoseconds = times.shift.map_or(0, times::nanoseconds);
     findings.extend(tags::compare_file(source, output, announced, shift_nanoseconds));
@@ -112,6 +129,13 @@ fn compare(source: &Side, output: &Side, announced: &Announced) -> Verification 
         streams: output.streams().len(),
         shift: times.shift,
     }
+}
+
+/// Why frames may be others than the source's; a job that tells their times is held to them.
+fn times_reason(announced: &Announced) -> Option<&str> {
+    let of_part = || announced.is_part.then_some("the output is a part of the source");
+    let reason = || announced.notice(&["frames per second"]).or_else(of_part);
+    if announced.timestamps.is_some() { None } else { reason() }
 }
 
 /// Damage that the source has not.

@@ -1,18 +1,18 @@
 //! What the pictures are: size, shape, colour.
 
-use rave_core::{ColorSpec, ContentLight, MasteringDisplay, Matrix, Siting, VideoInfo};
+use rave_core::{ColorSpec, ContentLight, MasteringDisplay, Matrix, Rational, Siting, VideoInfo};
 
 use super::announced::{Announced, AnnouncedVideo};
 use super::finding::{Aspect, Finding, Verdict};
 use super::samples::SampleKind;
-use super::side::{Side, VideoSide};
+use super::side::{Places, Side, VideoSide};
 
 pub(super) fn compare(source: &Side, output: &Side, announced: &Announced) -> Vec<Finding> {
     let plan = announced.video.as_ref();
     let (before, after) = (&source.video, &output.video);
     let mut findings = vec![codec(before, after), size(before, after, plan)];
-    findings.push(aspect_ratio(source, output));
-    findings.push(rotation(&before.info, &after.info));
+    findings.push(aspect_ratio(source, output, announced));
+    findings.push(rotation(&before.info, &after.info, announced));
     findings.push(samples(before, after, plan));
     findings.extend(color(before, after, plan));
     findings.extend(mastering_display(before, after));
@@ -49,45 +49,61 @@ fn size(before: &VideoSide, after: &VideoSide, plan: Option<&AnnouncedVideo>) ->
 }
 
 /// Of the picture as it is shown: after rotation.
-fn aspect_ratio(source: &Side, output: &Side) -> Finding {
+fn aspect_ratio(source: &Side, output: &Side, announced: &Announced) -> Finding {
     const ASPECT: f64 = 1e-4;
     let (before, after) = (shown_ratio(&source.video.info), shown_ratio(&output.video.info));
+    let planned = announced.video.as_ref().map(planned_ratio);
     let name = output.container.map(|container| container.name());
     // WebM stores the display size in whole pixels.
     let rounding = if name == Some("webm") { 0.5 / f64::from(output.video.info.width) } else { 0.0 };
-    let is_kept = (after / before - 1.0).abs() <= ASPECT + rounding;
+    let is_like = |expected: f64| (after / expected - 1.0).abs() <= ASPECT + rounding;
     let finding =
         |verdict| Finding::new(Aspect::AspectRatio, format!("{before:.5}"), format!("{after:.5}"), verdict);
-    match output.container {
-        _ if is_kept => finding(Verdict::Same),
-        Some(container) if !container.has_sample_aspect_ratio() => {
-            finding(Verdict::Different).noted(format!("{container} has no place for it"))
-        }
-        _ => finding(Verdict::Different),
+    let lost_turn = turns(source.video.info.display_matrix) != turns(output.video.info.display_matrix);
+    let told = announced.notice(&["rotation"]).filter(|_| lost_turn);
+    let container = output.container.filter(|container| !container.has_sample_aspect_ratio());
+    match container {
+        _ if is_like(before) => finding(Verdict::Same),
+        _ if planned.is_some_and(is_like) => finding(Verdict::Announced),
+        Some(container) => finding(Verdict::Different)
+            .noted(format!("{container} has no place for it"))
+            .announced_by(announced.notice(&["aspect ratio"])),
+        None => finding(Verdict::Different).announced_by(told),
     }
 }
 
 fn shown_ratio(info: &VideoInfo) -> f64 {
-    let sample = info.sample_aspect_ratio.map_or(1.0, |ratio| ratio.to_f64());
-    let ratio = f64::from(info.width) * sample / f64::from(info.height);
-    if is_turned(info) { 1.0 / ratio } else { ratio }
+    ratio((info.width, info.height), info.sample_aspect_ratio, info.display_matrix)
+}
+
+fn planned_ratio(plan: &AnnouncedVideo) -> f64 {
+    ratio((plan.width, plan.height), plan.sample_aspect_ratio, plan.display_matrix)
+}
+
+fn ratio((width, height): (u32, u32), sample: Option<Rational>, matrix: Option<[i32; 9]>) -> f64 {
+    let sample = sample.map_or(1.0, |ratio| ratio.to_f64());
+    let ratio = f64::from(width) * sample / f64::from(height);
+    if turns(matrix) { 1.0 / ratio } else { ratio }
 }
 
 /// Whether rows are shown as columns: the matrix's diagonal is smaller than the rest (ISO/IEC 14496-12, 6.2.2).
-fn is_turned(info: &VideoInfo) -> bool {
-    info.display_matrix.is_some_and(|[a, b, ..]| a.unsigned_abs() < b.unsigned_abs())
+fn turns(matrix: Option<[i32; 9]>) -> bool {
+    matrix.is_some_and(|[a, b, ..]| a.unsigned_abs() < b.unsigned_abs())
 }
 
-fn rotation(before: &VideoInfo, after: &VideoInfo) -> Finding {
+fn rotation(before: &VideoInfo, after: &VideoInfo, announced: &Announced) -> Finding {
     let (from, to) = (before.display_matrix, after.display_matrix);
     let is_swapped = (before.width > before.height) != (after.width > after.height);
     let finding = |verdict| Finding::new(Aspect::Rotation, rotation_text(from), rotation_text(to), verdict);
     match (from, to) {
         _ if same_turn(from, to) => finding(Verdict::Same),
-        (Some(_), None) if is_turned(before) && is_swapped => {
+        _ if announced.video.as_ref().is_some_and(|plan| same_turn(plan.display_matrix, to)) => {
+            finding(Verdict::Announced)
+        }
+        (Some(_), None) if turns(from) && is_swapped => {
             finding(Verdict::Converted).noted("the picture itself was turned, as its size says")
         }
-        _ => finding(Verdict::Different),
+        _ => finding(Verdict::Different).announced_by(announced.notice(&["rotation"])),
     }
 }
 
@@ -131,7 +147,7 @@ fn color(before: &VideoSide, after: &VideoSide, plan: Option<&AnnouncedVideo>) -
     // A matrix means nothing without chroma, and encoders do not write it then.
     if has_chroma(before) && has_chroma(after) {
         findings.push(tags.compare(Aspect::Matrix, |color| color.matrix.name()));
-        findings.push(siting(before, after));
+        findings.push(siting(before, after, plan));
     }
     findings.push(tags.compare(Aspect::Primaries, |color| color.primaries.name()));
     findings.push(tags.compare(Aspect::Transfer, |color| color.transfer.name()));
@@ -169,12 +185,13 @@ impl Tags {
 }
 
 /// Only subsampled chroma has a place. Saying nothing is saying left.
-fn siting(before: &VideoSide, after: &VideoSide) -> Finding {
+fn siting(before: &VideoSide, after: &VideoSide, plan: Option<&AnnouncedVideo>) -> Finding {
     let (from, to) = (before.info.color.siting, after.info.color.siting);
     let shifts = |video: &VideoSide| video.info.format.chroma().map_or((0, 0), |chroma| chroma.shifts());
     let finding = |verdict| Finding::new(Aspect::Siting, from.name(), to.name(), verdict);
     match (shifts(before), shifts(after)) {
         _ if from == to => finding(Verdict::Same),
+        _ if plan.is_some_and(|plan| plan.color.siting == to) => finding(Verdict::Announced),
         (_, (0, _)) => finding(Verdict::Converted).noted("the output's chroma is not subsampled"),
         _ if from.offset() == to.offset() => finding(Verdict::Converted).noted("unspecified means left"),
         _ if from == Siting::Unspecified => {
@@ -205,7 +222,7 @@ fn mastering_display(before: &VideoSide, after: &VideoSide) -> Option<Finding> {
     hdr(
         Aspect::MasteringDisplay,
         (before.info.mastering_display, after.info.mastering_display),
-        (after.described.mastering_display.is_some(), after.coded.mastering_display.is_some()),
+        after.mastering_display,
         text,
     )
 }
@@ -220,16 +237,16 @@ fn content_light(before: &VideoSide, after: &VideoSide) -> Option<Finding> {
     hdr(
         Aspect::ContentLight,
         (before.info.content_light, after.info.content_light),
-        (after.described.content_light.is_some(), after.coded.content_light.is_some()),
+        after.content_light,
         text,
     )
 }
 
-/// No row where neither file has any. `places`: whether the output's container and its bitstream have it.
+/// No row where neither file has any. `places` are those in the output.
 fn hdr<T: Copy + PartialEq>(
     aspect: Aspect,
     (before, after): (Option<T>, Option<T>),
-    places: (bool, bool),
+    places: Places,
     text: impl Fn(Option<T>) -> String,
 ) -> Option<Finding> {
     if before.is_none() && after.is_none() {
@@ -240,7 +257,7 @@ fn hdr<T: Copy + PartialEq>(
         (Some(_), None) => Verdict::Missing,
         _ => Verdict::Different,
     };
-    let place = match places {
+    let place = match (places.container, places.bitstream) {
         (true, true) => Some("in the container and in the bitstream"),
         (true, false) => Some("in the container only"),
         (false, true) => Some("in the bitstream only"),

@@ -2,11 +2,13 @@
 
 use rave_core::{BoxError, Stage, Timestamp, VideoInfo};
 use rave_ffmpeg::{
-    CodedPicture, Container, DecodeReport, DecoderOptions, Demuxer, DemuxerOptions, Input, SoftwareDecoder,
-    StreamInfo, StreamSurvey, Survey, TrialDecoding, VideoDescription, trial_decode,
+    CodedPicture, Container, DecodeReport, DecoderOptions, Demuxer, DemuxerOptions, Input, MediaInfo,
+    SoftwareDecoder, StreamInfo, StreamSurvey, Survey, TrialDecoding, VideoDescription, VideoStream,
+    trial_decode,
 };
 
 use super::Depth;
+use super::announced::Announced;
 
 /// What a file is found to hold.
 pub(super) struct Side {
@@ -26,10 +28,8 @@ pub(super) struct VideoSide {
     pub(super) codec: String,
     /// FFmpeg's name of the pixel format that the codec gives.
     pub(super) pixel_format: String,
-    /// What the container says.
-    pub(super) described: VideoDescription,
-    /// What the first frame says.
-    pub(super) coded: CodedPicture,
+    pub(super) mastering_display: Places,
+    pub(super) content_light: Places,
     /// When its frames are shown, in order.
     pub(super) timestamps: Vec<Timestamp>,
     /// How long the last one lasts.
@@ -38,61 +38,72 @@ pub(super) struct VideoSide {
     pub(super) decoding: Option<DecodeReport>,
 }
 
-/// How a file is read.
-pub(super) struct Reading<'a> {
-    pub(super) depth: Depth,
-    /// The video stream; the best one if `None`.
-    pub(super) stream: Option<usize>,
-    /// When its frames are shown, if that is known already.
-    pub(super) timestamps: Option<&'a [Timestamp]>,
+/// Where metadata is found that has two places.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Places {
+    pub(super) container: bool,
+    pub(super) bitstream: bool,
+}
+
+/// What a job knows of its source, without reading it again.
+pub(crate) struct JobSource {
+    pub(crate) input: Input,
+    pub(crate) media: MediaInfo,
+    pub(crate) stream: VideoStream,
 }
 
 impl Side {
-    pub(super) fn read(input: &Input, reading: &Reading<'_>) -> Result<Self, BoxError> {
-        let options = DemuxerOptions { stream: reading.stream, ..Default::default() };
-        let demuxer = Demuxer::open(input, &options)?;
-        let index = demuxer.video().index();
-        // Its packets need not be read if its frames are known.
-        let is_needed = |stream: &StreamInfo| reading.timestamps.is_none() || stream.index != index;
-        let survey = Survey::read(input, is_needed)?;
-        let described = demuxer.media().streams[index].video.clone();
-        let described = described.ok_or_else(|| not_video(input, index))?;
-        let video = VideoSide {
-            index,
-            info: *demuxer.video().info(),
-            codec: demuxer.video().codec_name().to_owned(),
-            pixel_format: demuxer.video().source_pixel_format().to_owned(),
-            described,
-            coded: CodedPicture::read(input, index)?,
-            timestamps: Vec::new(),
-            last_duration: None,
-            decoding: None,
+    /// Reads a file; its video is `stream`, or the best one if `None`.
+    pub(super) fn read(input: &Input, stream: Option<usize>, depth: Depth) -> Result<Self, BoxError> {
+        let demuxer = Demuxer::open(input, &DemuxerOptions { stream, ..Default::default() })?;
+        let stream = demuxer.video().clone();
+        let index = stream.index();
+        let survey = Survey::read(input, |_| true)?;
+        let described = survey.media.streams.get(index).and_then(|stream| stream.video.as_ref());
+        let coded = CodedPicture::read(input, index)?;
+        let has = |of: fn(&VideoDescription) -> bool| described.is_some_and(of);
+        let mut video = VideoSide {
+            mastering_display: Places {
+                container: has(|video| video.mastering_display.is_some()),
+                bitstream: coded.mastering_display.is_some(),
+            },
+            content_light: Places {
+                container: has(|video| video.content_light.is_some()),
+                bitstream: coded.content_light.is_some(),
+            },
+            ..VideoSide::of_stream(&stream)
         };
-        let trials = match reading.depth {
-            Depth::Fast => Vec::new(),
-            Depth::Full => trial_decode(input, |stream| stream.index != index)?,
+        let packets = survey.streams.get(index).and_then(Option::as_ref);
+        video.last_duration = packets.and_then(last_duration);
+        (video.timestamps, video.decoding) = match depth {
+            Depth::Full => decode_all(demuxer)?,
+            Depth::Fast => (packets.map(StreamSurvey::shown_times).unwrap_or_default(), None),
         };
+        let trials = trials(input, depth, |stream| stream.index != index)?;
         let container = match input {
             Input::File(path) => Container::from_path(path).ok(),
             Input::Stdin => None,
         };
-        let mut side = Self { survey, video, trials, container };
-        side.find_times(demuxer, reading)?;
-        Ok(side)
+        Ok(Self { survey, video, trials, container })
     }
 
-    fn find_times(&mut self, demuxer: Demuxer, reading: &Reading<'_>) -> Result<(), BoxError> {
-        let video = &mut self.video;
-        let packets = self.survey.streams.get(video.index).and_then(Option::as_ref);
-        video.last_duration = packets.and_then(last_duration);
-        match (reading.timestamps, reading.depth) {
-            (Some(known), _) => video.timestamps = known.to_vec(),
-            (None, Depth::Full) => (video.timestamps, video.decoding) = decode_all(demuxer)?,
-            (None, Depth::Fast) => {
-                video.timestamps = packets.map(StreamSurvey::shown_times).unwrap_or_default();
-            }
-        }
-        Ok(())
+    /// The source of a job: only the packets of the streams that it took over are read.
+    pub(super) fn of_job(source: &JobSource, announced: &Announced, depth: Depth) -> Result<Self, BoxError> {
+        let index = source.stream.index();
+        let is_taken_over = |stream: &StreamInfo| {
+            let plan = announced.stream(stream.index);
+            stream.index != index && plan.is_some_and(|plan| plan.output_index.is_some())
+        };
+        let survey = if source.media.streams.iter().any(is_taken_over) {
+            Survey::read(&source.input, is_taken_over)?
+        } else {
+            let streams = source.media.streams.iter().map(|_| None).collect();
+            Survey { media: source.media.clone(), streams }
+        };
+        let trials = trials(&source.input, depth, is_taken_over)?;
+        let timestamps = announced.timestamps.clone().unwrap_or_default();
+        let video = VideoSide { timestamps, ..VideoSide::of_stream(&source.stream) };
+        Ok(Self { survey, video, trials, container: None })
     }
 
     pub(super) fn streams(&self) -> &[StreamInfo] {
@@ -121,9 +132,32 @@ impl Side {
 
 const RAW: [&str; 6] = ["h264", "hevc", "obu", "m4v", "mpegvideo", "mjpeg"];
 
-fn not_video(input: &Input, index: usize) -> BoxError {
-    let reason = format!("stream {index} has no picture");
-    rave_ffmpeg::Error::InputNoVideo { input: input.clone(), reason }.into()
+impl VideoSide {
+    fn of_stream(stream: &VideoStream) -> Self {
+        Self {
+            index: stream.index(),
+            info: *stream.info(),
+            codec: stream.codec_name().to_owned(),
+            pixel_format: stream.source_pixel_format().to_owned(),
+            mastering_display: Places::default(),
+            content_light: Places::default(),
+            timestamps: Vec::new(),
+            last_duration: None,
+            decoding: None,
+        }
+    }
+}
+
+/// Decodes the wanted streams, if everything is to be decoded and there are any.
+fn trials(
+    input: &Input,
+    depth: Depth,
+    is_wanted: impl Fn(&StreamInfo) -> bool,
+) -> Result<Vec<Option<TrialDecoding>>, BoxError> {
+    match (depth, input) {
+        (Depth::Full, Input::File(_)) => Ok(trial_decode(input, is_wanted)?),
+        _ => Ok(Vec::new()),
+    }
 }
 
 fn last_duration(packets: &StreamSurvey) -> Option<Timestamp> {

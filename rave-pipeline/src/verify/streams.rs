@@ -86,7 +86,7 @@ impl Pair<'_> {
         let mut findings = vec![contents];
         findings.extend(self.sync(before, after, announced, shift));
         findings.extend(self.decoding());
-        findings.extend(tags::compare_streams(self.before, self.after, self.output.format(), plan));
+        findings.extend(tags::compare_streams(self.before, self.after, self.output.format(), announced));
         let index = self.before.index;
         findings.into_iter().map(|finding| finding.of_stream(index)).collect()
     }

@@ -2,7 +2,7 @@
 
 use rave_ffmpeg::{Chapter, StreamInfo};
 
-use super::announced::{Announced, AnnouncedStream};
+use super::announced::Announced;
 use super::finding::{Aspect, Finding, Verdict};
 use super::side::Side;
 use super::times::{frame_nanoseconds, nanoseconds};
@@ -29,16 +29,19 @@ pub(super) fn compare_streams(
     before: &StreamInfo,
     after: &StreamInfo,
     format: &str,
-    plan: Option<&AnnouncedStream>,
+    announced: &Announced,
 ) -> Vec<Finding> {
-    let told =
-        |words: &[&str]| plan.filter(|plan| plan.mentions(words)).and_then(|plan| plan.reason.as_deref());
+    let of_stream = announced.stream(before.index);
+    let of_file = announced.notice(&["metadata"]);
+    let told = |words: &[&str]| {
+        of_stream.filter(|plan| plan.mentions(words)).and_then(|plan| plan.reason.as_deref())
+    };
     let mut findings = vec![
-        language(before, after).announced_by(told(&["language"])),
+        language(before, after).announced_by(told(&["language"]).or(of_file)),
         disposition(before, after, format).announced_by(told(&["roles"])),
     ];
     let metadata = metadata(&without_times(&before.metadata), &after.metadata);
-    findings.extend(metadata.map(|row| row.announced_by(told(&["tags", "title"]))));
+    findings.extend(metadata.map(|row| row.announced_by(told(&["tags", "title"]).or(of_file))));
     // Rows that say nothing are left out: there would be three for each stream.
     findings.retain(|finding| finding.verdict != Verdict::Same);
     findings.into_iter().map(|finding| finding.of_stream(before.index)).collect()
