@@ -5,9 +5,13 @@ use crate::{Error, HostFrame, PixelFormat, Sample, SampleType};
 /// A row of a moving picture that was taken at another time than the rows above and below it lies on the same side of both.
 /// Blocks of 16x16 samples in which that is so for most of the picture's detail, and which changed since the frame before,
 /// are combed; a frame is, if one block in two hundred is. What stands still says nothing.
+///
+/// Fields that move too little for that are told by time: a row of the field before fits between rows of this frame as well
+/// as a row of the frame itself if the two are fields, and worse if they are pictures.
 #[derive(Debug, Default)]
 pub struct CombDetector {
-    previous: Vec<i32>,
+    /// The last two frames, the newest last.
+    before: [Vec<i32>; 2],
     report: CombReport,
 }
 
@@ -20,6 +24,12 @@ pub struct CombReport {
     pub moving: u64,
     /// Frames that show two moments.
     pub combed: u64,
+    /// Frames whose top field fits the frame before better, so that it came first.
+    pub top_first: u64,
+    /// Frames whose bottom field came first.
+    pub bottom_first: u64,
+    /// Frames whose two fields belong together and to no other frame.
+    pub pictures: u64,
 }
 
 const BLOCK: usize = 16;
@@ -53,14 +63,63 @@ impl CombDetector {
             }
         };
         let width = frame.layout().width() as usize;
-        if self.previous.len() == luma.len() {
-            let (moving, combed, blocks) = count(&luma, &self.previous, width);
+        let [older, old] = &self.before;
+        if old.len() == luma.len() {
+            let (moving, combed, blocks) = count(&luma, old, width);
             self.report.moving += u64::from(moving * 100 >= blocks);
             self.report.combed += u64::from(combed * 200 >= blocks && combed > 0);
         }
+        if older.len() == luma.len() {
+            match kinship([older, old, &luma], width) {
+                Kinship::TopFirst => self.report.top_first += 1,
+                Kinship::BottomFirst => self.report.bottom_first += 1,
+                Kinship::Picture => self.report.pictures += 1,
+                Kinship::Unknown => {}
+            }
+        }
         self.report.frames += 1;
-        self.previous = luma;
+        self.before.swap(0, 1);
+        self.before[1] = luma;
         Ok(())
+    }
+}
+
+/// Which field of a frame belongs to which moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kinship {
+    TopFirst,
+    BottomFirst,
+    Picture,
+    Unknown,
+}
+
+/// Compares how well rows of the frames before and after, and of the frame itself, fit between its rows. The margins are
+/// those of FFmpeg's idet.
+fn kinship([before, frame, after]: [&[i32]; 3], width: usize) -> Kinship {
+    const FIELDS: f64 = 1.04;
+    const PICTURE: f64 = 1.5;
+    let height = frame.len() / width;
+    let (mut apart, mut together) = ([0_i64; 2], 0_i64);
+    for y in 1..height.saturating_sub(1) {
+        let (above, below) = (&frame[(y - 1) * width..y * width], &frame[(y + 1) * width..(y + 2) * width]);
+        let misfit = |rows: &[i32]| -> i64 {
+            let middle = &rows[y * width..(y + 1) * width];
+            let rows = above.iter().zip(middle).zip(below);
+            i64::from(rows.map(|((above, middle), below)| (above - 2 * middle + below).abs()).sum::<i32>())
+        };
+        apart[y % 2] += misfit(before);
+        apart[1 - y % 2] += misfit(after);
+        together += misfit(frame);
+    }
+    let [top, bottom] = apart.map(|misfit| misfit as f64);
+    if top > FIELDS * bottom {
+        Kinship::TopFirst
+    } else if bottom > FIELDS * top {
+        Kinship::BottomFirst
+    } else if bottom > PICTURE * together as f64 {
+        Kinship::Picture
+    } else {
+        Kinship::Unknown
     }
 }
 

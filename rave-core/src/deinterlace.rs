@@ -10,7 +10,9 @@ pub enum Fields {
     #[default]
     Flagged,
     /// All; where a frame does not say which field is first, the top one is.
-    All,
+    AllTopFirst,
+    /// All; where a frame does not say which field is first, the bottom one is.
+    AllBottomFirst,
 }
 
 /// Makes one picture of the first field of each interlaced frame: its rows stay, the others are filled in.
@@ -52,7 +54,8 @@ impl Deinterlace {
     fn picture(&self, current: &HostFrame, next: &HostFrame) -> Option<HostFrame> {
         let order = match (current.info().field_order, self.fields) {
             (FieldOrder::Progressive, Fields::Flagged) => return None,
-            (FieldOrder::Progressive, Fields::All) => FieldOrder::TopFirst,
+            (FieldOrder::Progressive, Fields::AllTopFirst) => FieldOrder::TopFirst,
+            (FieldOrder::Progressive, Fields::AllBottomFirst) => FieldOrder::BottomFirst,
             (order, _) => order,
         };
         let info = FrameInfo { field_order: FieldOrder::Progressive, ..current.info() };

@@ -106,7 +106,7 @@ fn frames_that_are_pictures_pass_unless_all_are_meant() {
         a.iter().zip(b).all(|(a, b)| a.buffer().as_bytes() == b.buffer().as_bytes())
     };
     assert!(same(&deinterlaced(&source, format, Fields::Flagged), &source));
-    let all = deinterlaced(&source, format, Fields::All);
+    let all = deinterlaced(&source, format, Fields::AllTopFirst);
     assert_eq!(all.len(), source.len());
     assert!(!same(&all, &source));
 }
@@ -131,8 +131,13 @@ fn combing_is_found_where_there_is_some() {
         let report = seen(graph, PixelFormat::YUV420P);
         assert!(report.combed >= 3, "{graph}: {report:?}");
     }
+    let (top, bottom) = (seen(&combed[0], PixelFormat::YUV420P), seen(&combed[1], PixelFormat::YUV420P));
+    assert!(top.top_first >= 3 && top.bottom_first + top.pictures == 0, "{top:?}");
+    assert!(bottom.bottom_first >= 3 && bottom.top_first + bottom.pictures == 0, "{bottom:?}");
     let ten = interlaced(PixelFormat::YUV420P10, FieldOrder::TopFirst);
     assert!(seen(&ten, PixelFormat::YUV420P10).combed >= 3);
+    let pictures = seen(&format!("{MOVING},format=yuv420p"), PixelFormat::YUV420P);
+    assert!(pictures.pictures >= 3 && pictures.top_first + pictures.bottom_first == 0, "{pictures:?}");
     for graph in [
         format!("{MOVING},format=yuv420p"),
         "testsrc2=s=160x96:r=25:d=1,format=yuv420p".to_owned(),

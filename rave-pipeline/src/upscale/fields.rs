@@ -41,11 +41,13 @@ struct Sample {
 const SAMPLE_FRAMES: u64 = 40;
 
 impl Sample {
-    /// Decodes the first frames of the wanted part with a reader of its own. What can be read only once is not looked at.
+    /// Decodes the first frames from the wanted beginning on with a reader of its own. What can be read only once is not looked at.
     fn take(input: &Input, job: &Assembling<'_>) -> Result<Self, rave_core::BoxError> {
         let mut sample = Self::default();
         let Input::File(_) = input else { return Ok(sample) };
-        let demuxer = Demuxer::open(input, &job.options.demuxer)?;
+        let mut options = job.options.demuxer.clone();
+        options.range.end = None;
+        let demuxer = Demuxer::open(input, &options)?;
         let mut decoder = SoftwareDecoder::new(demuxer.video(), &DecoderOptions::default())?;
         let mut detector = CombDetector::new();
         for packet in demuxer {
@@ -63,19 +65,37 @@ impl Sample {
         Ok(sample)
     }
 
-    /// Whether frames are combed more often than by chance.
+    /// Whether frames are combed more often than by chance; where they say that they are fields, whether most are.
     const fn is_combed(self) -> bool {
-        self.seen.combed >= 2 && self.seen.combed * 20 >= self.seen.frames
+        let CombReport { frames, combed, .. } = self.seen;
+        let is_fields = self.flagged > 0 && self.fields() > self.seen.pictures;
+        is_fields || combed >= 2 && combed * 20 >= frames
     }
 
-    /// Whether enough moves to tell that nothing is combed.
+    /// Frames whose fields are of two moments.
+    const fn fields(self) -> u64 {
+        self.seen.top_first + self.seen.bottom_first
+    }
+
+    /// Whether enough moves to tell that frames are pictures.
     const fn can_tell(self) -> bool {
-        self.seen.moving * 5 >= self.seen.frames && self.seen.moving > 1
+        self.seen.pictures * 5 >= self.seen.frames && self.seen.pictures > 2 * self.fields()
+    }
+
+    /// What the deinterlacer has to go by.
+    const fn basis(self) -> Fields {
+        if self.flagged > 0 || self.seen.frames == 0 {
+            Fields::Flagged
+        } else if self.seen.bottom_first > self.seen.top_first {
+            Fields::AllBottomFirst
+        } else {
+            Fields::AllTopFirst
+        }
     }
 
     /// What to do, and why, if there is something to say.
     fn plan(self, wanted: Deinterlacing) -> (FieldPlan, Option<&'static str>) {
-        let fields = if self.flagged > 0 || self.seen.frames == 0 { Fields::Flagged } else { Fields::All };
+        let fields = self.basis();
         match (wanted, self.is_combed()) {
             (Deinterlacing::Off, true) => {
                 (FieldPlan::Kept, Some("the pictures are combed, and are enlarged as they are, as asked for"))
@@ -84,11 +104,9 @@ impl Sample {
             (Deinterlacing::Bwdif, _) => {
                 (FieldPlan::Deinterlaced(fields), Some("fields are made pictures (bwdif)"))
             }
-            (Deinterlacing::Auto, true) if fields == Fields::All => (
+            (Deinterlacing::Auto, true) if fields != Fields::Flagged => (
                 FieldPlan::Deinterlaced(fields),
-                Some(
-                    "the pictures are combed although nothing says so: all are deinterlaced (bwdif), top field first",
-                ),
+                Some("the pictures are combed although nothing says so: all are deinterlaced (bwdif)"),
             ),
             (Deinterlacing::Auto, true) => (
                 FieldPlan::Deinterlaced(fields),
@@ -137,21 +155,26 @@ mod tests {
     #[test]
     fn what_is_combed_is_deinterlaced_and_what_is_not_is_left() {
         use Deinterlacing::{Auto, Bwdif, Off};
-        let sample =
-            |flagged, moving, combed| Sample { flagged, seen: CombReport { frames: 40, moving, combed } };
+        let sample = |flagged, pictures, combed| Sample {
+            flagged,
+            seen: CombReport { frames: 40, pictures, combed, ..CombReport::default() },
+        };
         let flagged = FieldPlan::Deinterlaced(Fields::Flagged);
         for (sample, wanted, plan) in [
             (sample(0, 39, 0), Auto, FieldPlan::Kept),
             (sample(0, 39, 1), Auto, FieldPlan::Kept),
-            (sample(0, 39, 30), Auto, FieldPlan::Deinterlaced(Fields::All)),
+            (sample(0, 39, 30), Auto, FieldPlan::Deinterlaced(Fields::AllTopFirst)),
             (sample(40, 39, 30), Auto, flagged),
             (sample(40, 39, 0), Auto, FieldPlan::Pictures),
             (sample(40, 0, 0), Auto, flagged),
             (sample(40, 39, 30), Off, FieldPlan::Kept),
-            (sample(0, 39, 0), Bwdif, FieldPlan::Deinterlaced(Fields::All)),
+            (sample(0, 39, 0), Bwdif, FieldPlan::Deinterlaced(Fields::AllTopFirst)),
         ] {
             assert_eq!(sample.plan(wanted).0, plan, "{sample:?} {wanted:?}");
         }
+        let gentle = CombReport { frames: 40, moving: 5, top_first: 30, ..CombReport::default() };
+        assert_eq!(Sample { flagged: 40, seen: gentle }.plan(Auto).0, flagged);
+        assert_eq!(Sample { flagged: 0, seen: gentle }.plan(Auto).0, FieldPlan::Kept);
         assert!(sample(40, 39, 30).plan(Off).1.unwrap().contains("combed"));
     }
 }
