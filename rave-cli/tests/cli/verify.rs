@@ -258,6 +258,27 @@ fn what_the_report_told_is_announced() {
 }
 
 #[test]
+fn a_job_checks_its_output_as_far_as_it_is_told() {
+    let folder = Folder::new();
+    let (source, output) = (source(&folder), folder.file("large.mkv"));
+    for (how, is_checked, is_decoded) in [("fast", true, false), ("full", true, true), ("off", false, false)]
+    {
+        let answer = upscale(&source, &output, &["-y", "--verify", how]);
+        let found = answer.succeeded().json()["verification"].clone();
+        assert_eq!(found["passed"].as_bool(), is_checked.then_some(true), "{how}: {found}");
+        if is_checked {
+            assert_eq!(verdict(&found, "stream", Some(1)), Some("same"), "{found}");
+            assert_eq!(verdict(&found, "decoding", None).is_some(), is_decoded, "{found}");
+        }
+        assert!(
+            answer.stderr.contains(if is_checked { ", checked" } else { ", not checked" }),
+            "{}",
+            answer.stderr
+        );
+    }
+}
+
+#[test]
 fn what_cannot_be_read_is_an_error_of_the_input() {
     let folder = Folder::new();
     let clip = folder.clip("a.mkv", "-f lavfi -i testsrc2=s=64x48:d=0.2");

@@ -4,8 +4,10 @@ use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use rave_core::{HostBuffer, PixelFormat, VideoInfo};
-use rave_ffmpeg::{Container, CopyOptions, Input, MuxSummary, Muxer, Selection, StreamPlan, VideoStream};
+use rave_core::{Chroma, HostBuffer, PixelFormat, Siting, VideoInfo};
+use rave_ffmpeg::{
+    Container, CopyOptions, Input, MuxSummary, Muxer, Selection, StreamPlan, VideoCodec, VideoStream,
+};
 
 use super::choice::Choice;
 use super::convert::Wanted;
@@ -157,6 +159,7 @@ impl FileEnd {
             .map_err(Error::leaf)?;
         job.notices.extend_from_slice(muxer.notes());
         job.notices.extend(omissions(&options.muxer.copy));
+        job.notices.extend(untold_siting(&info, stream.codec()));
         let streams = muxer.plan().to_vec();
         let sink = Output { muxer, control: job.control.clone() };
         Ok(Self {
@@ -229,6 +232,21 @@ fn open(
         }
     };
     Ok(Box::new(BufWriter::with_capacity(WRITE_BYTES, writer)))
+}
+
+/// H.264 and H.265 tell where chroma lies in 4:2:0, other codecs and other subsampling not in every build of FFmpeg.
+fn untold_siting(info: &VideoInfo, codec: VideoCodec) -> Option<String> {
+    let siting = info.color.siting;
+    let is_told =
+        info.format.chroma() == Some(Chroma::C420) && matches!(codec, VideoCodec::H264 | VideoCodec::Hevc);
+    let is_usual = siting.offset() == Siting::Left.offset();
+    let has_chroma = info.format.chroma().is_some_and(|chroma| chroma != Chroma::C444);
+    (has_chroma && !is_usual && !is_told).then(|| {
+        format!(
+            "{codec} does not tell the chroma siting {siting} of {}: players take it for left",
+            info.format
+        )
+    })
 }
 
 /// What of the whole file is not taken over.

@@ -14,7 +14,7 @@ pub(super) fn compare(source: &Side, output: &Side, announced: &Announced) -> Ve
     findings.push(aspect_ratio(source, output, announced));
     findings.push(rotation(&before.info, &after.info, announced));
     findings.push(samples(before, after, plan));
-    findings.extend(color(before, after, plan));
+    findings.extend(color(before, after, plan, announced.notice(&["chroma siting"])));
     findings.extend(mastering_display(before, after));
     findings.extend(content_light(before, after));
     findings
@@ -138,7 +138,12 @@ fn samples(before: &VideoSide, after: &VideoSide, plan: Option<&AnnouncedVideo>)
     Finding::new(Aspect::PixelFormat, from, to, verdict).maybe_noted(loss)
 }
 
-fn color(before: &VideoSide, after: &VideoSide, plan: Option<&AnnouncedVideo>) -> Vec<Finding> {
+fn color(
+    before: &VideoSide,
+    after: &VideoSide,
+    plan: Option<&AnnouncedVideo>,
+    told: Option<&str>,
+) -> Vec<Finding> {
     let (source, output) = (before.info.color, after.info.color);
     let (assumed, _) = source.resolve(before.info.width, before.info.height);
     let tags = Tags { source, output, assumed, planned: plan.map(|plan| plan.color) };
@@ -147,7 +152,7 @@ fn color(before: &VideoSide, after: &VideoSide, plan: Option<&AnnouncedVideo>) -
     // A matrix means nothing without chroma, and encoders do not write it then.
     if has_chroma(before) && has_chroma(after) {
         findings.push(tags.compare(Aspect::Matrix, |color| color.matrix.name()));
-        findings.push(siting(before, after, plan));
+        findings.push(siting(before, after, plan).announced_by(told));
     }
     findings.push(tags.compare(Aspect::Primaries, |color| color.primaries.name()));
     findings.push(tags.compare(Aspect::Transfer, |color| color.transfer.name()));
@@ -194,6 +199,9 @@ fn siting(before: &VideoSide, after: &VideoSide, plan: Option<&AnnouncedVideo>) 
         _ if plan.is_some_and(|plan| plan.color.siting == to) => finding(Verdict::Announced),
         (_, (0, _)) => finding(Verdict::Converted).noted("the output's chroma is not subsampled"),
         _ if from.offset() == to.offset() => finding(Verdict::Converted).noted("unspecified means left"),
+        ((1, 0), (1, 0)) if from.offset().0 == to.offset().0 => {
+            finding(Verdict::Converted).noted("rows are not subsampled: the columns are the same")
+        }
         _ if from == Siting::Unspecified => {
             finding(Verdict::Converted).noted("the source does not say; the output says what was used")
         }
