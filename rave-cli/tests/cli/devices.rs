@@ -183,6 +183,50 @@ fn a_selftest_passes_and_says_what_it_did_not_check() {
     }
 }
 
+/// With the driver that runs the kernels' sources on the host, for rave-cuda's tests.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_kernels_pass_the_selftest_with_an_emulated_driver() {
+    let cuda = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rave-cuda");
+    if has_gpu() {
+        return;
+    }
+    if !cuda.join("kernels").is_dir() || Command::new("c++").arg("--version").output().is_err() {
+        println!("skipped: the sources or a C++ compiler are missing");
+        return;
+    }
+    let folder = Folder::new();
+    let build = |source: &Path, library: &Path| {
+        let mut compiler = Command::new("c++");
+        compiler.args([
+            "-std=c++17",
+            "-O1",
+            "-ffp-contract=off",
+            "-shared",
+            "-fPIC",
+            "-DRAVE_HOST",
+            "-w",
+            "-x",
+            "c++",
+        ]);
+        let built = compiler.arg(source).arg("-o").arg(library).arg("-ldl").status().unwrap();
+        assert!(built.success(), "{}", source.display());
+    };
+    for topic in ["to_rgb", "from_rgb", "rescale", "reduce", "digest"] {
+        build(&cuda.join(format!("kernels/{topic}.cu")), &folder.file(format!("kernels_{topic}.so")));
+    }
+    build(&cuda.join("tests/emulated/driver.cpp"), &folder.file("libcuda.so"));
+    let mut command = crate::support::command();
+    let flags = ["selftest", "--json", "-m", "resize-cubic-x2", "--provider", "cpu"];
+    command.args(flags).env("LD_LIBRARY_PATH", folder.file(""));
+    let json = crate::support::answer(command.output().unwrap()).succeeded().json();
+    let checks = json["checks"].as_array().unwrap();
+    let kernels = checks.iter().filter(|check| check["name"].as_str().unwrap().starts_with("kernel: "));
+    for check in kernels {
+        assert_eq!(check["outcome"], "passed", "{check}");
+    }
+}
+
 #[test]
 fn a_stress_run_loses_no_frame() {
     let flags = ["--size", "64x48", "--stress", "1", "-m", "resize-cubic-x2"];

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rave_core::{Digest, PixelFormat};
 use rave_cuda::Pool;
 use rave_ffmpeg::{Input, VideoCodec};
-use rave_tensorrt::{BuiltIn, ModelSource, Precision, Runtime};
+use rave_tensorrt::{BuiltIn, ModelSource, Precision, Provider, Runtime};
 
 use super::{Check, Checked, Not, Run, ensure, needed};
 use crate::Error;
@@ -108,6 +108,9 @@ impl Jobs<'_> {
     }
 
     fn gpu_agrees_with_cpu(&self, precision: Precision, least_decibels: f64) -> Checked {
+        if self.options.inference.provider == Some(Provider::Cpu) {
+            return Err(Not::Run("the model is to run on the CPU".into()));
+        }
         let model = self.options.model.clone().or(BuiltIn::find("rave-x2").map(ModelSource::BuiltIn));
         let samples = |device, precision, name: &str| {
             let mut options = UpscaleOptions { model: model.clone(), ..self.options.clone() };

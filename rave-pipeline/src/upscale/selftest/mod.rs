@@ -69,9 +69,13 @@ impl From<BoxError> for Not {
         let text = format!("{error} ({})", error.code());
         match error.code() {
             // What this machine does not have cannot be checked.
-            Code::EncoderMissing | Code::DecoderMissing | Code::NvdecMissing | Code::DecoderUnsupported => {
-                Self::Run(text)
-            }
+            Code::EncoderMissing
+            | Code::DecoderMissing
+            | Code::NvdecMissing
+            | Code::DecoderUnsupported
+            | Code::ProviderMissing
+            | Code::ProviderLoadFailed
+            | Code::ProviderRefused => Self::Run(text),
             _ => Self::Passed(text),
         }
     }
