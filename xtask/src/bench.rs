@@ -2,6 +2,7 @@
 
 mod convert;
 mod cpu;
+mod encode;
 mod machine;
 mod media;
 mod memory;
@@ -31,12 +32,14 @@ bench cpu [PART..]       PART is peer, model, convert or memory; all by default
              registers, and of a large matrix product, both measured in turn with it
     convert  colour conversion against swscale
     memory   resident memory over a long clip
+bench encode [--input FILE]
+    the software encoders with 1, 2 and 4 workers on FILE or a 4K test picture: speed, busy cores, quality
 bench media [--filter TEXT]
     every file of RAVE_MEDIA's clips/ and bad/ through the program; frames and timestamps are compared with
     what ffmpeg decodes, everything else by `rave verify --full`; TEXT picks files by a part of their name
 Fails when a ratio is not reached or a file is treated wrongly.";
 
-/// `bench cpu|media`.
+/// `bench cpu|encode|media`.
 pub fn task(workspace: &Workspace, arguments: &[OsString]) -> Result<(), Failure> {
     let words: Vec<&str> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
     match words.split_first() {
@@ -50,7 +53,12 @@ pub fn task(workspace: &Workspace, arguments: &[OsString]) -> Result<(), Failure
             setup::ensure(workspace)?;
             media::run(workspace, filter)
         }
-        _ => Err(Failure::Usage("bench wants `cpu` or `media`".into())),
+        Some((&"encode", options)) => {
+            let options = encode::parse(options)?;
+            setup::ensure(workspace)?;
+            encode::run(workspace, &options)
+        }
+        _ => Err(Failure::Usage("bench wants `cpu`, `encode` or `media`".into())),
     }
 }
 

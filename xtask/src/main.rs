@@ -78,7 +78,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "bench",
-        usage: "bench cpu|media [OPTIONS]",
+        usage: "bench cpu|encode|media [OPTIONS]",
         summary: "measure against a peer in the same run; JSON goes to target/bench",
         details: bench::DETAILS,
         action: bench::task,
