@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::thread::{self, ThreadId};
 
 use rave_cuda::{CudaBuffer, Graph, Pool, Stream};
 
@@ -18,9 +19,11 @@ pub(super) struct Replays {
 }
 
 enum Recording {
-    /// The output buffer was seen once: what ONNX Runtime allocates for this thread is there.
-    Next,
+    /// The output buffer was seen once, by a thread for which ONNX Runtime has allocated what it needs: a recording cannot.
+    Next(ThreadId),
     Done(Graph),
+    /// The run could not be recorded.
+    Never,
 }
 
 impl Replays {
@@ -54,25 +57,37 @@ impl Replays {
         let input = DeviceTensor { address: read.address(), shape };
         // SAFETY: the input buffer is as large as its shape says, and held; the rest is the caller's promise.
         let mut enqueue = || unsafe { network.run(input, output) }.map_err(&failed);
+        let this = thread::current().id();
+        let is_known = self.recordings.contains_key(&output.address);
         match self.recordings.get_mut(&output.address) {
             Some(Recording::Done(graph)) => {
                 // SAFETY: both buffers are held for the stream.
                 unsafe { graph.launch() }?;
             }
-            Some(next @ Recording::Next) => {
+            Some(Recording::Next(seen)) if *seen == this => {
                 // SAFETY: the session enqueues on its stream alone. The input lives as long as the graph; the output is
                 // whatever buffer has this address when the graph is launched, and held then; the session's own memory
                 // lives as long as the session, which outlives the graph.
-                let mut graph = unsafe { Graph::record(stream, enqueue) }?;
-                // SAFETY: as above.
-                unsafe { graph.launch() }?;
-                *next = Recording::Done(graph);
+                let recording = match unsafe { Graph::record(stream, &mut enqueue) } {
+                    Ok(mut graph) => {
+                        // SAFETY: both buffers are held for the stream.
+                        unsafe { graph.launch() }?;
+                        Recording::Done(graph)
+                    }
+                    Err(error) => {
+                        tracing::debug!(%error, "a run cannot be recorded");
+                        enqueue()?;
+                        Recording::Never
+                    }
+                };
+                self.recordings.insert(output.address, recording);
             }
-            None => {
-                if self.recordings.len() < MOST {
-                    self.recordings.insert(output.address, Recording::Next);
-                }
+            Some(Recording::Never) => enqueue()?,
+            Some(Recording::Next(_)) | None => {
                 enqueue()?;
+                if is_known || self.recordings.len() < MOST {
+                    self.recordings.insert(output.address, Recording::Next(this));
+                }
             }
         }
         Ok(())
