@@ -9,7 +9,7 @@ use crate::decoder::core::{Core, Picture};
 use crate::decoder::worker::{Item, Job, Output, Worker};
 use crate::{
     Capabilities, Codec, CodedFormat, CodedVideo, DecodeError, DecodeReportHandle, DecoderOptions,
-    GopSplitter, NvdecLibrary, SegmentJoiner, SplitOptions,
+    GopSplitter, NvdecLibrary, SegmentJoiner, SplitError, SplitOptions,
 };
 
 /// How one stream is decoded by several sessions.
@@ -183,6 +183,10 @@ impl Stage for DecodeSessions {
         }
         while self.outstanding > 0 {
             self.wait(self.session, emit)?;
+        }
+        let segment = self.joiner.current();
+        if self.packets > 0 && segment <= self.segment {
+            return Err(DecodeError::from(SplitError::Unfinished { segment }).into());
         }
         Ok(self.stamper.check(self.codec, self.packets)?)
     }
