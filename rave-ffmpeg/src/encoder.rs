@@ -147,7 +147,7 @@ impl SoftwareEncoder {
         tracing::debug!(encoder = description, %time_base, "encoder");
         let work = match plan.workers() {
             1 => Work::Alone(session),
-            _ => Work::Shared(Workers::new(template, session, plan)),
+            _ => Work::Shared(Workers::new(template, session, plan)?),
         };
         Ok(Self {
             description,

@@ -75,6 +75,22 @@ impl Template {
         })
     }
 
+    /// Opens an encoder that goes on with another one's stream.
+    ///
+    /// # Errors
+    /// [`Error::EncoderOption`] if its parameter sets are not those of the other one.
+    pub(crate) fn open_alike(&self, parameter_sets: &[u8]) -> Result<Session, Error> {
+        let session = self.open()?;
+        if session.parameters()?.as_ref().extradata() == parameter_sets {
+            return Ok(session);
+        }
+        Err(Error::EncoderOption {
+            encoder: session.name,
+            option: "several workers".to_owned(),
+            reason: "its parameter sets differ from one start to the next".to_owned(),
+        })
+    }
+
     fn open_context(&self, mut private: Private) -> Result<EncoderContext, Error> {
         let refuse = |option: String, reason: String| Error::EncoderOption {
             encoder: self.encoder.name(),

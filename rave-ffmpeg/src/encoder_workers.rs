@@ -18,6 +18,8 @@ use crate::sys::AvFrame;
 /// A fresh encoder starts with a key frame that nothing refers across, so segments can be decoded and joined freely.
 pub(crate) struct Workers {
     template: Arc<Template>,
+    /// What every encoder has to give, since the container has it once.
+    parameter_sets: Arc<[u8]>,
     plan: EncoderPlan,
     /// For the first segment: the one that told the stream's parameters.
     first: Option<Session>,
@@ -45,9 +47,10 @@ enum Input {
 }
 
 impl Workers {
-    pub(crate) fn new(template: Template, first: Session, plan: EncoderPlan) -> Self {
-        Self {
+    pub(crate) fn new(template: Template, first: Session, plan: EncoderPlan) -> Result<Self, Error> {
+        Ok(Self {
             template: Arc::new(template),
+            parameter_sets: first.parameters()?.as_ref().extradata().into(),
             first: Some(first),
             places: Places::new(plan.workers()),
             room: Places::new(plan.queued_frames()),
@@ -57,7 +60,7 @@ impl Workers {
             next_start: 0,
             joint: Joint::default(),
             plan,
-        }
+        })
     }
 
     /// Hands a frame on and emits packets that are ready. Waits while the workers have as many frames as they may.
@@ -104,9 +107,12 @@ impl Workers {
         let place = self.places.take();
         let (frames, inputs) = channel();
         let (outputs, results) = channel();
-        let (template, session, start) = (Arc::clone(&self.template), self.first.take(), self.frames);
+        let (template, parameter_sets) = (Arc::clone(&self.template), Arc::clone(&self.parameter_sets));
+        let (first, start) = (self.first.take(), self.frames);
         let work = move || {
-            if let Err(error) = encode_segment(&template, session, start, inputs, &outputs) {
+            let session = first.map_or_else(|| template.open_alike(&parameter_sets), Ok);
+            let encoded = session.and_then(|session| encode_segment(session, start, inputs, &outputs));
+            if let Err(error) = encoded {
                 // Nobody listens any more if the stream was given up.
                 let _ = outputs.send(Err(error));
             }
@@ -178,16 +184,11 @@ impl Drop for Segment {
 
 /// What a worker does.
 fn encode_segment(
-    template: &Template,
-    session: Option<Session>,
+    mut session: Session,
     start: u64,
     inputs: Receiver<Input>,
     outputs: &Sender<Result<Packet, Error>>,
 ) -> Result<(), Error> {
-    let mut session = match session {
-        Some(session) => session,
-        None => template.open()?,
-    };
     session.start_at(start);
     // Nobody listens any more if the stream was given up.
     let mut emit = |packet| drop(outputs.send(Ok(packet)));
@@ -264,9 +265,62 @@ impl Joint {
 
 #[cfg(test)]
 mod tests {
-    use rave_core::TimeBase;
+    use rave_core::{
+        ColorSpec, FieldOrder, Frame, FrameInfo, HostBuffer, Layout, PixelFormat, TimeBase, VideoInfo,
+    };
 
     use super::*;
+    use crate::{Container, EncoderOptions, VideoCodec};
+
+    fn template(preset: &str) -> (Template, EncoderPlan) {
+        let info = VideoInfo {
+            format: PixelFormat::YUV420P,
+            width: 64,
+            height: 64,
+            color: ColorSpec::BT709,
+            sample_aspect_ratio: None,
+            frame_rate: None,
+            time_base: TimeBase::new(1, 25).unwrap(),
+            display_matrix: None,
+            mastering_display: None,
+            content_light: None,
+        };
+        let options = EncoderOptions {
+            preset: Some(preset.into()),
+            workers: std::num::NonZeroUsize::new(2),
+            ..EncoderOptions::new(VideoCodec::H264)
+        };
+        Template::new(&info, &options, &Container::from_path("a.mkv".as_ref()).unwrap()).unwrap()
+    }
+
+    fn gray(ticks: i64, format: i32) -> AvFrame {
+        let layout = Layout::packed(PixelFormat::YUV420P, 64, 64).unwrap();
+        let pts = Timestamp::new(ticks, TimeBase::new(1, 25).unwrap());
+        let info = FrameInfo { pts, duration_ticks: None, field_order: FieldOrder::Progressive };
+        let buffer = HostBuffer::zeroed(layout.size_bytes());
+        let frame = Frame::new(buffer, layout, ColorSpec::BT709, info).unwrap();
+        let mut wrapped = AvFrame::from_host(frame, format, &[0, 1, 2]).unwrap();
+        wrapped.set_pts(ticks);
+        wrapped
+    }
+
+    #[test]
+    fn an_error_of_one_worker_ends_the_stream_with_that_error() {
+        let (fast, plan) = template("ultrafast");
+        let (good, _) = template("slow");
+        let format = good.format_number();
+        let mut workers = Workers::new(good, fast.open().unwrap(), plan).unwrap();
+        let (mut frames, mut packets) = (0, 0);
+        let error = loop {
+            match workers.encode(gray(frames, format), frames, &mut |_| packets += 1) {
+                Ok(()) => frames += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(error.to_string().contains("parameter sets"), "{error}");
+        assert!((60..600).contains(&frames), "the second segment starts at frame 60, not {frames}");
+        assert_eq!(packets, 60, "the first segment is whole");
+    }
 
     fn packet(pts: i64, dts: i64) -> Packet {
         let at = |ticks| Some(Timestamp::new(ticks, TimeBase::new(1, 25).unwrap()));
