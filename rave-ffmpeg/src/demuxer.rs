@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use rave_core::{Packet, Rational, TimeBase, Timestamp};
+use rave_core::{ColorSpec, Packet, Rational, TimeBase, Timestamp};
 
 use crate::first_frame::{self, First};
 use crate::range::ClockRange;
@@ -22,6 +22,12 @@ pub fn probe(input: &Input) -> Result<MediaInfo, Error> {
 
 /// Opens an input and looks at its first packets.
 pub(crate) fn open(input: &Input, options: &DemuxerOptions) -> Result<InputContext, Error> {
+    open_with_tags(input, options).map(|(context, _)| context)
+}
+
+/// As [`open`], with the colours that the container says, by stream: once the first packets are read they are mixed with
+/// the codec's.
+fn open_with_tags(input: &Input, options: &DemuxerOptions) -> Result<(InputContext, Vec<ColorSpec>), Error> {
     input.check()?;
     let (demuxer, mut settings) = demuxer_settings(input, options)?;
     let mut context =
@@ -33,8 +39,9 @@ pub(crate) fn open(input: &Input, options: &DemuxerOptions) -> Result<InputConte
     if TEXT_DEMUXERS.contains(&context.format_name().as_str()) {
         return Err(input.not_media("it is text, which FFmpeg would draw"));
     }
+    let tags = context.streams().map(|stream| stream.parameters().color()).collect();
     context.find_stream_info().map_err(|source| Error::Demux { input: input.clone(), source })?;
-    Ok(context)
+    Ok((context, tags))
 }
 
 /// Demuxers that take any file by its extension.
@@ -99,7 +106,7 @@ impl Demuxer {
     /// [`Error::InputEncrypted`] and [`Error::DecoderMissing`] where no frame comes out; [`Error::InputOption`] where an
     /// option does not fit.
     pub fn open(input: &Input, options: &DemuxerOptions) -> Result<Self, Error> {
-        let mut context = open(input, options)?;
+        let (mut context, tags) = open_with_tags(input, options)?;
         let media = describe::media(&context);
         let index = choose(input, &media, options.stream)?;
         let range = options.range.on_clock_of(&context);
@@ -112,7 +119,8 @@ impl Demuxer {
         };
         let stream = context.stream(index).expect("the index was chosen from the streams");
         let time_base = stream.time_base();
-        let video = video_stream(input, &media, stream, &first, options, range)?;
+        let tags = tags.get(index).copied();
+        let video = video_stream(input, &media, stream, &first, (options, range, tags))?;
         tracing::debug!(%input, ?video, info = ?video.info(), "demuxer");
         let ahead = first.packets;
         Ok(Self { context, media, video, time_base, ahead, scratch, is_done: false })
@@ -208,12 +216,11 @@ fn video_stream(
     media: &MediaInfo,
     stream: StreamRef<'_>,
     first: &First,
-    options: &DemuxerOptions,
-    range: ClockRange,
+    (options, range, tags): (&DemuxerOptions, ClockRange, Option<ColorSpec>),
 ) -> Result<VideoStream, Error> {
     let info = &media.streams[stream.index()];
     let pace = options.frame_rate.or_else(|| frame_rate(stream)).unwrap_or_else(default_rate);
-    let (video, notices) = stream::video_info(input, stream, &first.frame, options.frame_rate)?;
+    let (video, notices) = stream::video_info(input, stream, &first.frame, options.frame_rate, tags)?;
     let source = stream::source_format(input, &first.frame)?;
     let shared = stream::Shared {
         input: input.clone(),

@@ -348,6 +348,7 @@ impl Builder<'_> {
                     self.parameters.push(format!("lp={threads}"));
                     self.private.threads = 0;
                 }
+                self.parameters.extend(crate::hdr::svt_parameters(info));
             }
             Kind::Aom | Kind::Vpx | Kind::Ffv1 | Kind::Other => {}
         }

@@ -49,6 +49,7 @@ mod encoder_workers;
 mod error;
 mod first_frame;
 mod format;
+mod hdr;
 mod input;
 mod media;
 mod mux_setup;

@@ -8,7 +8,7 @@ use rave_core::{
 use crate::demuxer::frame_rate;
 use crate::range::ClockRange;
 use crate::sys::{AvFrame, Parameters, PixelDescriptor, SideData, StreamRef};
-use crate::{DemuxerOptions, Error, Input, StreamInfo, describe, format};
+use crate::{DemuxerOptions, Error, Input, StreamInfo, describe, format, hdr};
 
 /// A video stream and everything that a decoder needs to know of it. Cheap to clone.
 #[derive(Clone)]
@@ -110,6 +110,7 @@ pub(crate) fn video_info(
     stream: StreamRef<'_>,
     frame: &AvFrame,
     wanted_rate: Option<Rational>,
+    container: Option<ColorSpec>,
 ) -> Result<(VideoInfo, Vec<String>), Error> {
     let source = source_format(input, frame)?;
     let Some(format) = format::nearest(source) else {
@@ -118,7 +119,7 @@ pub(crate) fn video_info(
     };
     Layout::packed(format, frame.width(), frame.height())?;
     let side_data = |kind| frame.side_data(kind).or_else(|| stream.side_data(kind));
-    let container = stream.side_data(SideData::DisplayMatrix);
+    let matrix = stream.side_data(SideData::DisplayMatrix);
     let info = VideoInfo {
         format,
         width: frame.width(),
@@ -127,13 +128,24 @@ pub(crate) fn video_info(
         sample_aspect_ratio: stream.sample_aspect_ratio().or_else(|| frame.sample_aspect_ratio()),
         frame_rate: wanted_rate.or_else(|| frame_rate(stream)),
         time_base: stream.time_base(),
-        display_matrix: container
+        display_matrix: matrix
             .or_else(|| frame.side_data(SideData::DisplayMatrix))
             .and_then(describe::display_matrix),
         mastering_display: side_data(SideData::MasteringDisplay).and_then(describe::mastering_display),
         content_light: side_data(SideData::ContentLight).and_then(describe::content_light),
     };
-    Ok((info, notices(source, format)))
+    let mut notices = notices(source, format);
+    notices.extend(container.map_or_else(Vec::new, |container| conflicts(info.color, container)));
+    notices.extend(hdr::dynamic_metadata(stream, frame)?);
+    Ok((info, notices))
+}
+
+/// What the codec says counts, as in every player that is built on libav.
+fn conflicts(color: ColorSpec, container: ColorSpec) -> Vec<String> {
+    let sentence = |(what, codec, container)| {
+        format!("the {what} is {container} by the container and {codec} by the codec, which counts")
+    };
+    color.conflicts_with(container).into_iter().map(sentence).collect()
 }
 
 fn notices(source: PixelDescriptor, format: PixelFormat) -> Vec<String> {
@@ -149,7 +161,7 @@ fn notices(source: PixelDescriptor, format: PixelFormat) -> Vec<String> {
 
 fn color(stream: StreamRef<'_>, frame: &AvFrame, source: PixelDescriptor) -> ColorSpec {
     let parameters = stream.parameters();
-    let mut color = merge(frame.color(), parameters.color());
+    let mut color = frame.color().or(parameters.color());
     let name = source.name();
     if name.starts_with("yuvj") || name.starts_with("mono") {
         color.range = Range::Full;
@@ -158,7 +170,7 @@ fn color(stream: StreamRef<'_>, frame: &AvFrame, source: PixelDescriptor) -> Col
         color.matrix = Matrix::Identity;
         color.range = Range::Full;
     } else if parameters.codec().as_deref() == Some("mjpeg") {
-        color = merge(color, JPEG);
+        color = color.or(JPEG);
     }
     color
 }
@@ -171,14 +183,3 @@ const JPEG: ColorSpec = ColorSpec {
     range: Range::Full,
     siting: Siting::Center,
 };
-
-/// `first`, and `second` for what it does not say.
-fn merge(first: ColorSpec, second: ColorSpec) -> ColorSpec {
-    ColorSpec {
-        matrix: if first.matrix.is_unspecified() { second.matrix } else { first.matrix },
-        primaries: if first.primaries.is_unspecified() { second.primaries } else { first.primaries },
-        transfer: if first.transfer.is_unspecified() { second.transfer } else { first.transfer },
-        range: if first.range == Range::Unspecified { second.range } else { first.range },
-        siting: if first.siting == Siting::Unspecified { second.siting } else { first.siting },
-    }
-}

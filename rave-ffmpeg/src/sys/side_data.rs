@@ -9,6 +9,8 @@ pub(crate) enum SideData {
     ContentLight,
     EncryptionInit,
     Encryption,
+    Hdr10Plus,
+    DolbyVision,
 }
 
 impl SideData {
@@ -19,6 +21,8 @@ impl SideData {
             Self::ContentLight => Kind::AV_PKT_DATA_CONTENT_LIGHT_LEVEL,
             Self::EncryptionInit => Kind::AV_PKT_DATA_ENCRYPTION_INIT_INFO,
             Self::Encryption => Kind::AV_PKT_DATA_ENCRYPTION_INFO,
+            Self::Hdr10Plus => Kind::AV_PKT_DATA_DYNAMIC_HDR10_PLUS,
+            Self::DolbyVision => Kind::AV_PKT_DATA_DOVI_CONF,
         }
     }
 
@@ -33,6 +37,8 @@ impl SideData {
             Self::DisplayMatrix => Some(Frame::AV_FRAME_DATA_DISPLAYMATRIX),
             Self::MasteringDisplay => Some(Frame::AV_FRAME_DATA_MASTERING_DISPLAY_METADATA),
             Self::ContentLight => Some(Frame::AV_FRAME_DATA_CONTENT_LIGHT_LEVEL),
+            Self::Hdr10Plus => Some(Frame::AV_FRAME_DATA_DYNAMIC_HDR_PLUS),
+            Self::DolbyVision => Some(Frame::AV_FRAME_DATA_DOVI_RPU_BUFFER),
             Self::EncryptionInit | Self::Encryption => None,
         }
     }
