@@ -21,7 +21,7 @@ pub(super) struct Path(Vec<Step>);
 
 enum Step {
     Convert(Box<Convert>),
-    Resize(Resize),
+    Resize(Box<Resize>),
 }
 
 impl Path {
@@ -160,7 +160,7 @@ fn path(from: &VideoInfo, to: &VideoInfo, kernel: Kernel) -> Result<Path, BoxErr
         steps.push(Step::Convert(Box::new(convert)));
         let resize = Resize::new(&now, (to.width, to.height), kernel)?;
         now = *resize.output_info();
-        steps.push(Step::Resize(resize));
+        steps.push(Step::Resize(Box::new(resize)));
     }
     let is_direct = now.format.chroma() == to.format.chroma() && has_matrix_of(&now, to)
         || matches!(to.format, PixelFormat::Gray { .. }) && !matches!(now.format, PixelFormat::Rgb { .. });

@@ -11,7 +11,7 @@ const PAGES: &[&str] =
     &["docs/architecture.md", "docs/cli.md", "docs/color.md", "docs/errors.md", "docs/glossary.md"];
 /// Flags that need no words.
 const EVERYWHERE: &[&str] = &["-h", "--help", "-V", "--version"];
-const COMMANDS: &[&str] = &["upscale", "probe"];
+const COMMANDS: &[&str] = &["upscale", "probe", "verify", "compare"];
 
 /// The pages that must be there, and that they name every flag of the program.
 pub fn check(workspace: &Workspace, files: &[String]) -> Result<Vec<Finding>, Failure> {
