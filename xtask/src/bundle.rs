@@ -20,12 +20,12 @@ use programs::Program;
 pub const BUNDLE_DETAILS: &str = "\
 A folder and a .tar.xz in target/bundle that runs on x86-64 Linux with nothing but glibc and GCC's runtime libraries:
     bin/         the program
-    tests/       tests of the crates for GPUs, as `cargo test` builds them, named CRATE-TEST
-    bench/       those crates' examples, with optimisation, named CRATE-EXAMPLE
+    tests/       tests that may demand a GPU (RAVE_REQUIRE_GPU), as `cargo test` builds them, named CRATE-TEST
+    bench/       examples that use a GPU, with optimisation, named CRATE-EXAMPLE
     lib/         every shared library that they need, found beside them by a relative run path
-    onnxruntime/ ONNX Runtime for the CPU, only if bin/ holds the program
     --only TEXT  only programs whose path in the folder contains TEXT, of any crate of the workspace; may be repeated.
                  Nothing else is built, and lib/ holds what these need.
+ONNX Runtime is not in it, since the build for GPUs is too large: name that in ORT_DYLIB_PATH.
 Example: cargo xtask bundle --only tests/rave-cuda --only bench/rave-cuda-bandwidth";
 
 /// What `cargo xtask help dist` says.
@@ -43,7 +43,7 @@ pub fn task(workspace: &Workspace, arguments: &[OsString]) -> Result<(), Failure
     let chosen = programs::choose(&workspace.packages, &patterns)?;
     setup::ensure(workspace)?;
     let folder = Folder::new(workspace.target.join("bundle"), "rave-bundle")?;
-    assemble(workspace, &folder, &chosen)?;
+    assemble(workspace, &folder, &chosen, if patterns.is_empty() { Scope::Gpu } else { Scope::All })?;
     folder.pack()
 }
 
@@ -55,7 +55,9 @@ pub fn dist_task(workspace: &Workspace, arguments: &[OsString]) -> Result<(), Fa
     setup::ensure(workspace)?;
     let name = format!("rave-{}-{}-linux", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH);
     let folder = Folder::new(workspace.target.join("dist"), &name)?;
-    let needs = assemble(workspace, &folder, &[Program::main()])?;
+    let needs = assemble(workspace, &folder, &[Program::main()], Scope::All)?;
+    let runtime = setup::onnxruntime_library(&workspace.target);
+    copy(&runtime, &folder.path.join("onnxruntime").join(runtime.file_name().unwrap_or_default()))?;
     notices::write(workspace, &folder.path, &needs.libraries)?;
     readme::write(workspace, &folder.path, &needs)?;
     folder.pack()
@@ -74,23 +76,33 @@ fn parse(arguments: &[OsString]) -> Result<Vec<String>, Failure> {
         .collect()
 }
 
+/// Which of the chosen programs are taken once they are built.
+#[derive(Clone, Copy, PartialEq)]
+enum Scope {
+    All,
+    /// Not the tests that need no GPU.
+    Gpu,
+}
+
 /// Builds the programs and lays them out with their libraries.
-fn assemble(workspace: &Workspace, folder: &Folder, chosen: &[Program]) -> Result<libraries::Needs, Failure> {
+fn assemble(
+    workspace: &Workspace,
+    folder: &Folder,
+    chosen: &[Program],
+    scope: Scope,
+) -> Result<libraries::Needs, Failure> {
     let mut files = Vec::new();
     for program in chosen {
-        let file = folder.path.join(program.path());
-        copy(&program.build(workspace)?, &file)?;
+        let (file, built) = (folder.path.join(program.path()), program.build(workspace)?);
+        if scope == Scope::Gpu && program.is_gpu_free(&built)? {
+            println!("{} needs no GPU: left out", program.path());
+            continue;
+        }
+        copy(&built, &file)?;
         process::run(Command::new("strip").arg(&file))?;
         files.push(file);
     }
-    let mut needing = files.clone();
-    if chosen.iter().any(Program::is_main) {
-        let runtime = setup::onnxruntime_library(&workspace.target);
-        let copied = folder.path.join("onnxruntime").join(runtime.file_name().unwrap_or_default());
-        copy(&runtime, &copied)?;
-        needing.push(copied);
-    }
-    let needs = libraries::copy_needed(&needing, &folder.path.join("lib"))?;
+    let needs = libraries::copy_needed(&files, &folder.path.join("lib"))?;
     libraries::check(&files, &folder.path)?;
     println!("runs on glibc {} or newer, {} libraries included", needs.glibc, needs.libraries.len());
     Ok(needs)

@@ -1,13 +1,14 @@
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, OnPath};
 use crate::process;
 use crate::workspace::Workspace;
 
-/// Crates whose tests and examples a bundle carries when nothing is chosen.
+/// Crates whose tests and examples a bundle carries when nothing is chosen, if they need a GPU.
 const GPU_PACKAGES: &[&str] = &["rave-cuda", "rave-nvcodec", "rave-tensorrt", "rave-pipeline"];
 
 /// Libraries lie in `lib` beside the program's folder. `DT_RPATH`, unlike `DT_RUNPATH`, also serves the libraries that
@@ -21,6 +22,7 @@ pub struct Program {
     package: String,
     target: String,
     kind: Kind,
+    source: PathBuf,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,7 +64,9 @@ fn programs_of(package: &Value) -> Vec<Program> {
     targets
         .filter_map(|target| {
             let kind = Kind::of(target)?;
-            Some(Program { package: name.to_string(), target: target["name"].as_str()?.to_string(), kind })
+            let text = |field: &str| target[field].as_str().map(str::to_string);
+            let source = text("src_path")?.into();
+            Some(Program { package: name.to_string(), target: text("name")?, kind, source })
         })
         .filter(|program| program.kind != Kind::Binary || program.is_main())
         .collect()
@@ -71,12 +75,13 @@ fn programs_of(package: &Value) -> Vec<Program> {
 impl Program {
     /// `rave` itself.
     pub fn main() -> Self {
-        Self { package: "rave-cli".into(), target: "rave".into(), kind: Kind::Binary }
+        let source = PathBuf::new();
+        Self { package: "rave-cli".into(), target: "rave".into(), kind: Kind::Binary, source }
     }
 
     /// Whether this is `rave` itself.
     pub fn is_main(&self) -> bool {
-        *self == Self::main()
+        self.kind == Kind::Binary && self.target == "rave"
     }
 
     /// Its place in the folder.
@@ -118,9 +123,31 @@ impl Program {
 
     fn is_chosen(&self, patterns: &[String]) -> bool {
         if patterns.is_empty() {
-            return self.is_main() || GPU_PACKAGES.contains(&self.package.as_str());
+            return self.is_main() || self.may_need_gpu();
         }
         patterns.iter().any(|pattern| self.path().contains(pattern))
+    }
+
+    /// A test of the crates for GPUs, or an example that uses one, as its source says.
+    fn may_need_gpu(&self) -> bool {
+        GPU_PACKAGES.contains(&self.package.as_str())
+            && match self.kind {
+                Kind::Binary => false,
+                Kind::Test => true,
+                Kind::Example => {
+                    fs::read_to_string(&self.source).is_ok_and(|text| text.contains("rave_cuda"))
+                }
+            }
+    }
+
+    /// Whether it is for a machine without a GPU: a test that never asks whether one is required.
+    pub fn is_gpu_free(&self, executable: &Path) -> Result<bool, Failure> {
+        const VARIABLE: &[u8] = b"RAVE_REQUIRE_GPU";
+        if self.kind != Kind::Test {
+            return Ok(false);
+        }
+        let bytes = fs::read(executable).on("read", executable)?;
+        Ok(!bytes.windows(VARIABLE.len()).any(|window| window == VARIABLE))
     }
 }
 
@@ -130,34 +157,45 @@ mod tests {
 
     use super::*;
 
-    fn packages() -> Vec<Value> {
-        let target = |name: &str, kind: &str| json!({ "name": name, "kind": [kind] });
+    /// Packages whose sources lie in `folder`.
+    fn packages(folder: &Path) -> Vec<Value> {
+        let target = |name: &str, kind: &str, text: &str| {
+            let path = folder.join(format!("{name}.rs"));
+            fs::write(&path, text).unwrap();
+            json!({ "name": name, "kind": [kind], "src_path": path })
+        };
         vec![
-            json!({ "name": "rave-cuda", "targets": [target("rave_cuda", "lib"), target("kernels", "test"),
-                target("bandwidth", "example")] }),
-            json!({ "name": "rave-ffmpeg", "targets": [target("mux", "test")] }),
-            json!({ "name": "rave-cli", "targets": [target("rave", "bin"), target("cli", "test")] }),
-            json!({ "name": "xtask", "targets": [target("xtask", "bin")] }),
+            json!({ "name": "rave-cuda", "targets": [target("rave_cuda", "lib", ""),
+                target("kernels", "test", ""),
+                target("bandwidth", "example", "use rave_cuda::Device;"), target("convert", "example", "")] }),
+            json!({ "name": "rave-ffmpeg", "targets": [target("mux", "test", "")] }),
+            json!({ "name": "rave-cli", "targets": [target("rave", "bin", ""), target("cli", "test", "")] }),
+            json!({ "name": "xtask", "targets": [target("xtask", "bin", "")] }),
         ]
-    }
-
-    fn chosen(patterns: &[&str]) -> Vec<String> {
-        let patterns: Vec<String> = patterns.iter().map(ToString::to_string).collect();
-        choose(&packages(), &patterns).unwrap().iter().map(Program::path).collect()
     }
 
     #[test]
     fn the_program_and_what_needs_a_gpu_are_chosen_unless_asked_otherwise() {
+        let folder = std::env::temp_dir().join(format!("rave-xtask-programs-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let packages = packages(&folder);
+        let chosen = |patterns: &[&str]| -> Vec<String> {
+            let patterns: Vec<String> = patterns.iter().map(ToString::to_string).collect();
+            choose(&packages, &patterns).unwrap().iter().map(Program::path).collect()
+        };
         assert_eq!(chosen(&[]), ["tests/rave-cuda-kernels", "bench/rave-cuda-bandwidth", "bin/rave"]);
         assert_eq!(chosen(&["tests/rave-ffmpeg", "bin/"]), ["tests/rave-ffmpeg-mux", "bin/rave"]);
-    }
-
-    #[test]
-    fn a_pattern_without_a_program_is_a_usage_error_that_lists_them() {
-        let result = choose(&packages(), &["nothing".into()]);
+        let kernels = &choose(&packages, &["kernels".into()]).unwrap()[0];
+        let executable = folder.join("executable");
+        for (text, expected) in [("..RAVE_REQUIRE_GPU..", false), ("RAVE_REQUIRE", true)] {
+            fs::write(&executable, text).unwrap();
+            assert_eq!(kernels.is_gpu_free(&executable), Ok(expected), "{text}");
+        }
+        let result = choose(&packages, &["nothing".into()]);
         assert!(
             matches!(result, Err(Failure::Usage(message)) if message.contains("bench/rave-cuda-bandwidth"))
         );
+        fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]
