@@ -7,9 +7,9 @@ use rave_core::{
 
 use crate::encoder_choice::{check_container, check_format, find};
 use crate::encoder_clock::EncoderClock;
+use crate::encoder_kind::Kind;
 use crate::encoder_plan::EncoderPlan;
 use crate::encoder_session::{Session, Template};
-use crate::encoder_settings::Kind;
 use crate::encoder_workers::Workers;
 use crate::sys::{AvFrame, Parameters};
 use crate::{Container, EncoderOptions, Error, VideoCodec, encoder_format, format};

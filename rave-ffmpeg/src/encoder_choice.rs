@@ -2,7 +2,7 @@
 
 use rave_core::{PixelFormat, VideoInfo};
 
-use crate::encoder_settings::Kind;
+use crate::encoder_kind::Kind;
 use crate::sys::{Encoder, codec_name};
 use crate::{Container, EncoderChoice, EncoderOptions, Error, VideoCodec, encoder_format};
 

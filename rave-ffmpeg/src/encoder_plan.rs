@@ -6,7 +6,7 @@ use std::thread;
 
 use rave_core::{Layout, VideoInfo};
 
-use crate::encoder_settings::Kind;
+use crate::encoder_kind::Kind;
 use crate::{EncoderOptions, Error, Quality};
 
 /// Frames that an encoder may hold for look-ahead, reordering and its threads.

@@ -42,6 +42,7 @@ mod encoder;
 mod encoder_choice;
 mod encoder_clock;
 mod encoder_format;
+mod encoder_kind;
 mod encoder_plan;
 mod encoder_session;
 mod encoder_settings;
