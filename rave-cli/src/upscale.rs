@@ -2,14 +2,14 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rave_core::{BoxError, Rational};
+use rave_core::{BoxError, Code, Rational};
 use rave_ffmpeg::{
     CopyOptions, Corruption, DemuxerOptions, EncoderOptions, Incompatible, Input, MuxerOptions, Quality,
     Selection, StreamOutcome, StreamPlan, VideoCodec,
 };
 use rave_pipeline::{
-    Destination, Error, Existing, FrameTarget, Queues, Target, UpscaleJob, UpscaleOptions, UpscalePlan,
-    UpscaleReport, Written,
+    Destination, Error, Existing, Finding, FrameTarget, Queues, Target, UpscaleJob, UpscaleOptions,
+    UpscalePlan, UpscaleReport, Verdict, Written,
 };
 use rave_tensorrt::Runtime;
 
@@ -260,6 +260,12 @@ fn warnings(report: &UpscaleReport) -> Vec<String> {
     }
     if let Some(reason) = &report.switched_decoder {
         warnings.push(format!("NVDEC gave up and decoding went on in software: {reason}"));
+    }
+    if let Written::File { verification: Some(found), .. } = &report.written {
+        let is_tag = |finding: &&Finding| {
+            finding.verdict == Verdict::Announced && finding.aspect.code() == Code::MetadataMismatch
+        };
+        warnings.extend(found.findings.iter().filter(is_tag).map(ToString::to_string));
     }
     if report.is_cut_short {
         warnings.push("stopped before the end of the source".into());

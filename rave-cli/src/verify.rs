@@ -6,7 +6,7 @@ use rave_core::{
     BoxError, Code, CodedError, ColorSpec, Matrix, Primaries, Range, Rational, Siting, Timestamp, Transfer,
 };
 use rave_pipeline::{
-    Announced, AnnouncedStream, AnnouncedVideo, Depth, Finding, Verification, VerifyOptions,
+    Announced, AnnouncedStream, AnnouncedVideo, Aspect, Depth, Finding, Verdict, Verification, VerifyOptions,
 };
 use serde_json::{Value, json};
 
@@ -156,7 +156,18 @@ fn read_report(path: &Path) -> Result<Announced, BoxError> {
         damaged_packets: report["damaged_copied_packets"].as_u64().unwrap_or(0),
         is_part: report["cut_short"].as_bool().unwrap_or(false),
         notices: sentences(&report["notices"]),
+        differences: report["verification"]["findings"]
+            .as_array()
+            .map_or_else(Vec::new, |findings| findings.iter().filter_map(difference).collect()),
     })
+}
+
+/// A row of the job's own check that was not as in the source.
+fn difference(finding: &Value) -> Option<(Aspect, Option<usize>)> {
+    let is_announced = finding["verdict"].as_str() == Some(Verdict::Announced.name());
+    let aspect = Aspect::ALL.iter().find(|aspect| finding["aspect"].as_str() == Some(aspect.name()));
+    let stream = finding["stream"].as_u64().and_then(|index| usize::try_from(index).ok());
+    aspect.filter(|_| is_announced).map(|&aspect| (aspect, stream))
 }
 
 fn sentences(value: &Value) -> Vec<String> {

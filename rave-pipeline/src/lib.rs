@@ -25,6 +25,24 @@
 //! # Ok(()) }
 //! # #[cfg(not(feature = "upscale"))] fn main() {}
 //! ```
+//!
+//! and two ways to judge what came out, of whatever program: `verify` says whether a file holds everything that its source
+//! does, `compare` how near one video is to another.
+//!
+//! ```no_run
+//! # #[cfg(feature = "upscale")] fn main() -> Result<(), rave_core::BoxError> {
+//! use rave_ffmpeg::Input;
+//! use rave_pipeline::{CompareOptions, VerifyOptions, compare, verify};
+//!
+//! let (source, output) = (Input::File("clip.mp4".into()), Input::File("clip-2x.mp4".into()));
+//! for finding in verify(&source, &output, &VerifyOptions::default())?.findings {
+//!     println!("{finding}");
+//! }
+//! let comparison = compare(&source, &output, &CompareOptions::default(), |_| {})?;
+//! println!("{:.2} dB", comparison.totals.psnr[0].mean);
+//! # Ok(()) }
+//! # #[cfg(not(feature = "upscale"))] fn main() {}
+//! ```
 // Only the interface of libvmaf allows it.
 #![deny(unsafe_code)]
 

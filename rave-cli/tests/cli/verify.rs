@@ -279,6 +279,24 @@ fn a_job_checks_its_output_as_far_as_it_is_told() {
 }
 
 #[test]
+fn a_tag_that_the_container_does_not_take_is_told_and_costs_nobody_the_output() {
+    let folder = Folder::new();
+    let source = folder.clip(
+        "a.mkv",
+        "-f lavfi -i testsrc2=s=64x48:d=0.4 -f lavfi -i sine=d=0.4 -c:v libx264 -preset ultrafast -c:a aac \
+         -metadata:s:a language=x-klingon",
+    );
+    let (output, report) = (folder.file("large.mp4"), folder.file("report.json"));
+    let job = upscale(&source, &output, &[]);
+    let told = "language of stream 1 is announced: x-klingon in the source, und in the output";
+    assert!(job.succeeded().stderr.contains(told), "{}", job.stderr);
+    assert_eq!(verdict(&job.json()["verification"], "language", Some(1)), Some("announced"));
+    std::fs::write(&report, &job.stdout).unwrap();
+    assert_eq!(verify(&source, &output, &["--report", report.to_str().unwrap()]).status, 0);
+    assert_eq!(verify(&source, &output, &[]).status, 7);
+}
+
+#[test]
 fn what_cannot_be_read_is_an_error_of_the_input() {
     let folder = Folder::new();
     let clip = folder.clip("a.mkv", "-f lavfi -i testsrc2=s=64x48:d=0.2");

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use rave_core::Timestamp;
+use rave_core::{Code, Timestamp};
 use rave_ffmpeg::{Container, MuxSummary};
 
 use super::report::UpscalePlan;
 use crate::verify::{JobSource, verify_job};
-use crate::{Announced, Depth, Error, Verification};
+use crate::{Announced, Depth, Error, Finding, Verification};
 
 /// What is needed for it besides the plan and the file.
 pub(super) struct OutputCheck {
@@ -37,8 +37,14 @@ impl OutputCheck {
             damaged_packets: muxing.damaged_packets,
             is_part: is_cut_short || self.is_part,
             notices: plan.notices.clone(),
+            differences: Vec::new(),
         };
-        let verification = verify_job(&self.source, (written, container), self.depth, &announced)?;
+        let mut verification = verify_job(&self.source, (written, container), self.depth, &announced)?;
+        // A tag that the container did not take costs nobody the output; it is in the report.
+        let is_tag = |finding: &Finding| finding.aspect.code() == Code::MetadataMismatch;
+        for finding in verification.findings.iter_mut().filter(|finding| is_tag(finding)) {
+            *finding = finding.clone().announced_by(Some("the container did not take it"));
+        }
         match verification.first_failure() {
             None => Ok(verification),
             Some(finding) => {

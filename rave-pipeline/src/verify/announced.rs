@@ -1,6 +1,8 @@
 use rave_core::{ColorSpec, Rational, Timestamp, VideoInfo};
 use rave_ffmpeg::{StreamOutcome, StreamPlan};
 
+use super::finding::Aspect;
+
 /// What a job said that it would change: such differences are [announced](crate::Verdict::Announced).
 ///
 /// The default announces nothing.
@@ -18,6 +20,8 @@ pub struct Announced {
     pub is_part: bool,
     /// What the job said about the whole file, a sentence each.
     pub notices: Vec<String>,
+    /// What the job's own check found and reported, with the stream of the source.
+    pub differences: Vec<(Aspect, Option<usize>)>,
 }
 
 /// What becomes of a stream.

@@ -162,7 +162,7 @@ impl Finding {
     }
 
     /// The same, as announced if it is a loss.
-    pub(super) fn announced_by(self, reason: Option<&str>) -> Self {
+    pub(crate) fn announced_by(self, reason: Option<&str>) -> Self {
         match reason {
             Some(reason) if !self.verdict.is_acceptable() => {
                 let note = self.note.map_or_else(|| reason.to_owned(), |note| format!("{note}; {reason}"));

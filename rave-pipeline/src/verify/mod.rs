@@ -123,8 +123,13 @@ fn compare(source: &Side, output: &Side, announced: &Announced) -> Verification 
     ));
     let shift_nanoseconds = times.shift.map_or(0, times::nanoseconds);
     findings.extend(tags::compare_file(source, output, announced, shift_nanoseconds));
+    let is_reported = |row: &Finding| announced.differences.contains(&(row.aspect, row.stream));
+    let reported = |row: Finding| {
+        let reason = is_reported(&row).then_some("reported by the job");
+        row.announced_by(reason)
+    };
     Verification {
-        findings,
+        findings: findings.into_iter().map(reported).collect(),
         frames: output.video.timestamps.len() as u64,
         streams: output.streams().len(),
         shift: times.shift,

@@ -94,13 +94,13 @@ impl Side {
             let plan = announced.stream(stream.index);
             stream.index != index && plan.is_some_and(|plan| plan.output_index.is_some())
         };
-        let survey = if source.media.streams.iter().any(is_taken_over) {
-            Survey::read(&source.input, is_taken_over)?
+        // An input that can be read only once has no such streams.
+        let (survey, trials) = if source.media.streams.iter().any(is_taken_over) {
+            (Survey::read(&source.input, is_taken_over)?, trials(&source.input, depth, is_taken_over)?)
         } else {
             let streams = source.media.streams.iter().map(|_| None).collect();
-            Survey { media: source.media.clone(), streams }
+            (Survey { media: source.media.clone(), streams }, Vec::new())
         };
-        let trials = trials(&source.input, depth, is_taken_over)?;
         let timestamps = announced.timestamps.clone().unwrap_or_default();
         let video = VideoSide { timestamps, ..VideoSide::of_stream(&source.stream) };
         Ok(Self { survey, video, trials, container: None })
@@ -154,9 +154,9 @@ fn trials(
     depth: Depth,
     is_wanted: impl Fn(&StreamInfo) -> bool,
 ) -> Result<Vec<Option<TrialDecoding>>, BoxError> {
-    match (depth, input) {
-        (Depth::Full, Input::File(_)) => Ok(trial_decode(input, is_wanted)?),
-        _ => Ok(Vec::new()),
+    match depth {
+        Depth::Full => Ok(trial_decode(input, is_wanted)?),
+        Depth::Fast => Ok(Vec::new()),
     }
 }
 
