@@ -114,7 +114,7 @@ pub(crate) fn check_rotation(
     Err(Error::StreamIncompatible {
         container: container.name(),
         stream: "the rotation of the video".to_owned(),
-        reason: "use .mp4 or .mov, or have it left out".to_owned(),
+        reason: "use .mp4 or .mov, have the pictures turned, or the rotation left out".to_owned(),
     })
 }
 

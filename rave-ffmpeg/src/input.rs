@@ -26,8 +26,8 @@ impl Input {
         }
     }
 
-    /// Whether it can be opened again.
-    pub(crate) fn is_seekable(&self) -> bool {
+    /// Whether it can be opened again and read from any place: standard input and pipes cannot.
+    pub fn is_seekable(&self) -> bool {
         match self {
             Self::File(path) => fs::metadata(path).is_ok_and(|metadata| metadata.is_file()),
             Self::Stdin => false,

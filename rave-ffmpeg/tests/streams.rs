@@ -289,3 +289,22 @@ fn a_timecode_track_is_written_anew() {
         assert!(is_kept, "{name}: {tags:?}");
     }
 }
+
+#[test]
+fn of_several_videos_one_is_encoded_and_the_others_are_copied() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = make(
+        folder.path(),
+        "source.mkv",
+        "-f lavfi -i testsrc2=s=32x32:r=25:d=1 -f lavfi -i testsrc2=s=64x48:r=25:d=1 -map 0 -map 1 -c:v libx264 -bf 2 \
+         -disposition:v:0 0 -disposition:v:1 default",
+    );
+    for name in ["out.mkv", "out.mp4", "out.ts"] {
+        let target = folder.path().join(name);
+        let written = write(&source, &target, VideoCodec::H264);
+        assert!(matches!(written.plan[0].outcome, StreamOutcome::Copied { output_index: 0 }), "{name}");
+        assert!(matches!(written.plan[1].outcome, StreamOutcome::Encoded { output_index: 1 }), "{name}");
+        assert_eq!(written.summary.copied_packets, [(0, 25)], "{name}");
+        assert_eq!(read_video_timestamps(&target, Some(0)).unwrap().len(), 25, "{name}");
+    }
+}

@@ -75,6 +75,8 @@ impl DecoderContext {
                 (*raw).framerate = av_rational(rate);
             }
             (*raw).thread_count = settings.threads;
+            // Otherwise libavcodec would leave in what is to be cropped on the left, so that rows stay aligned.
+            (*raw).flags |= ffi::AV_CODEC_FLAG_UNALIGNED as i32;
             (*raw).thread_type = ffi::FF_THREAD_FRAME | ffi::FF_THREAD_SLICE;
             if settings.is_strict {
                 (*raw).err_recognition |= ffi::AV_EF_EXPLODE | ffi::AV_EF_CRCCHECK;

@@ -1,6 +1,6 @@
 //! Whether pictures are made of two fields, and making one of them.
 
-use rave_core::{CombDetector, CombReport, Deinterlace, FieldOrder, Fields, Stage};
+use rave_core::{BoxError, CombDetector, CombReport, Deinterlace, FieldOrder, Fields, Stage};
 use rave_ffmpeg::{DecoderOptions, Demuxer, Input, SoftwareDecoder};
 
 use super::decode::Decoded;
@@ -41,10 +41,19 @@ struct Sample {
 const SAMPLE_FRAMES: u64 = 40;
 
 impl Sample {
-    /// Decodes the first frames from the wanted beginning on with a reader of its own. What can be read only once is not looked at.
-    fn take(input: &Input, job: &Assembling<'_>) -> Result<Self, rave_core::BoxError> {
+    /// Looks at the first frames from the wanted beginning on with a reader of its own. What can be read only once is not
+    /// looked at; a failure ends the sample, and is the job's own to meet.
+    fn take(input: &Input, job: &Assembling<'_>) -> Self {
         let mut sample = Self::default();
-        let Input::File(_) = input else { return Ok(sample) };
+        if input.is_seekable()
+            && let Err(error) = sample.decode(input, job)
+        {
+            tracing::debug!(%error, "sample of the first frames");
+        }
+        sample
+    }
+
+    fn decode(&mut self, input: &Input, job: &Assembling<'_>) -> Result<(), BoxError> {
         let mut options = job.options.demuxer.clone();
         options.range.end = None;
         let demuxer = Demuxer::open(input, &options)?;
@@ -53,16 +62,16 @@ impl Sample {
         for packet in demuxer {
             let mut seen = Ok(());
             decoder.process(packet?, &mut |frame| {
-                sample.flagged += u64::from(frame.info().field_order != FieldOrder::Progressive);
+                self.flagged += u64::from(frame.info().field_order != FieldOrder::Progressive);
                 seen = detector.look(&frame);
             })?;
             seen?;
-            sample.seen = detector.report();
-            if sample.seen.frames >= SAMPLE_FRAMES {
+            self.seen = detector.report();
+            if self.seen.frames >= SAMPLE_FRAMES {
                 break;
             }
         }
-        Ok(sample)
+        Ok(())
     }
 
     /// Whether frames are combed more often than by chance; where they say that they are fields, whether most are.
@@ -135,7 +144,7 @@ impl Decoded {
         job: &mut Assembling<'_>,
     ) -> Result<(Self, FieldPlan), Error> {
         let wanted = job.options.picture.deinterlacing;
-        let sample = Sample::take(input, job).map_err(Error::Leaf)?;
+        let sample = Sample::take(input, job);
         let (plan, notice) = sample.plan(wanted);
         job.notices.extend(notice.map(str::to_owned));
         let FieldPlan::Deinterlaced(fields) = plan else { return Ok((self, plan)) };

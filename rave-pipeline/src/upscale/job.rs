@@ -87,7 +87,7 @@ impl UpscaleJob {
             output: *end.output(),
             encoder: end.encoder().map(str::to_owned),
             streams: end.streams().to_vec(),
-            estimated_frames: source.stream.estimated_frames(),
+            estimated_frames: picture::estimate(&source, options),
             choices: job.choices,
             notices: job.notices,
         };

@@ -6,9 +6,10 @@ use rave_core::{
 };
 use rave_cuda::CudaResize;
 
+use super::UpscaleOptions;
 use super::convert::Wanted;
 use super::decode::Decoded;
-use super::end::Assembling;
+use super::end::{Assembling, Source};
 use super::enlarge::working_color;
 use super::fields::Deinterlacing;
 use super::line::Line;
@@ -161,6 +162,15 @@ impl Decoded {
         let info =
             VideoInfo { frame_rate: line.info().frame_rate, time_base: line.info().time_base, ..self.info };
         Ok(Self { line, info, record, ..self })
+    }
+}
+
+/// How many frames come out.
+pub(super) fn estimate(source: &Source<'_>, options: &UpscaleOptions) -> Option<u64> {
+    let frames = source.stream.estimated_frames()?;
+    match (options.picture.frame_rate, source.stream.info().frame_rate) {
+        (Some(rate), Some(own)) => Some((frames as f64 * rate.to_f64() / own.to_f64()).round() as u64),
+        _ => Some(frames),
     }
 }
 
