@@ -39,7 +39,7 @@ pub struct VerifyOptions {
     pub depth: Depth,
     /// Index of the video stream in the source; the best one if `None`.
     pub source_stream: Option<usize>,
-    /// Index of the video stream in the output; the best one if `None`.
+    /// Index of the video stream in the output; if `None` the announced one, else the best one.
     pub output_stream: Option<usize>,
     /// What the job that made the output said that it would change.
     pub announced: Announced,
@@ -84,7 +84,9 @@ impl Verification {
 /// [`Error::Leaf`] if one of them cannot be read or holds no video. A difference is no error: it is in the result.
 pub fn verify(source: &Input, output: &Input, options: &VerifyOptions) -> Result<Verification, Error> {
     let source = Side::read(source, options.source_stream, options.depth).map_err(Error::Leaf)?;
-    let output = Side::read(output, options.output_stream, options.depth).map_err(Error::Leaf)?;
+    let planned = options.announced.stream(source.video.index).and_then(|stream| stream.output_index);
+    let stream = options.output_stream.or(planned);
+    let output = Side::read(output, stream, options.depth).map_err(Error::Leaf)?;
     Ok(compare(&source, &output, &options.announced))
 }
 

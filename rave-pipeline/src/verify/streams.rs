@@ -152,14 +152,18 @@ impl Pair<'_> {
         let Some((off, tolerance)) = worst else {
             return Some(Finding::new(Aspect::Sync, "no times", "no times", Verdict::Same));
         };
-        let verdict = if off.abs() <= tolerance { Verdict::Same } else { Verdict::Different };
+        let half_frame = frame_nanoseconds(&self.source.video.timestamps) / 2;
         let at = |survey: &StreamSurvey| survey.packets.iter().find_map(|packet| packet.time);
         let text =
             |survey| at(survey).map_or("no times".to_owned(), |time| format!("from {:.3} s", time.seconds()));
-        let finding = Finding::new(Aspect::Sync, text(before), text(after), verdict);
-        Some(match verdict {
-            Verdict::Same => finding,
-            _ => finding.noted(format!("up to {:+.1} ms off against the video", off as f64 / 1e6)),
+        let finding = |verdict| Finding::new(Aspect::Sync, text(before), text(after), verdict);
+        let milliseconds = off as f64 / 1e6;
+        Some(match off.abs() {
+            off if off <= tolerance => finding(Verdict::Same),
+            off if off <= half_frame => finding(Verdict::Converted)
+                .noted(format!("{milliseconds:+.1} ms off against the video, less than half a frame")),
+            _ => finding(Verdict::Different)
+                .noted(format!("up to {milliseconds:+.1} ms off against the video")),
         })
     }
 

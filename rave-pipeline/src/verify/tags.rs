@@ -110,7 +110,7 @@ fn belongs_to_the_container(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     OF_THE_CONTAINER.contains(&key.as_str())
         || key.starts_with("_statistics")
-        || ["bps", "duration", "number_of_frames", "number_of_bytes"]
+        || ["bps", "duration", "encoder", "number_of_frames", "number_of_bytes"]
             .iter()
             .any(|name| key == *name || key.strip_prefix(name).is_some_and(|rest| rest.starts_with('-')))
 }
