@@ -6,6 +6,7 @@
 //   V surface flags                                                         a picture to display
 //   H surface flags                                                         the same, held back until the next header or the end
 //   E                                                                       the next picture cannot be decoded
+//   R                                                                       the next picture is refused as damaged
 // Pictures are decoded at once, so that one that is decoded into a surface too early spoils it; maps and copies are as
 // lazy as the driver. What breaks the rules of the programming guide ends the program.
 #include <algorithm>
@@ -63,6 +64,8 @@ static_assert(sizeof(Format) == 64 && sizeof(Display) == 24 && sizeof(Packet) ==
 
 static std::recursive_mutex mutex;
 static int live;
+// What the next picture's decoding returns.
+static Result fails_next;
 #define LOCK std::lock_guard<std::recursive_mutex> lock(mutex)
 static bool broken(const char* rule) {
     std::fprintf(stderr, "NVDEC's rule is broken: %s\n", rule);
@@ -74,7 +77,6 @@ struct Parser {
     ParserParams params;
     std::map<int, long long> stamps;
     std::vector<Display> held;
-    bool fails = false;
 };
 struct Decoder {
     CreateInfo info;
@@ -160,11 +162,11 @@ static bool command(Parser* parser, const unsigned char*& at, long long stamp) {
         if (is_held) return parser->held.push_back(display), true;
         return parser->params.on_display(user, &display) != 0;
     }
-    case 'E': return parser->fails = true;
+    case 'E': return fails_next = NOT_SUPPORTED, true;
+    case 'R': return fails_next = INVALID_VALUE, true;
     default: return broken("a command is known");
     }
 }
-static bool fails_next;
 Result cuvidParseVideoData(Parser* parser, Packet* packet) {
     LOCK;
     if (packet->flags & 1) return flush(parser), SUCCESS;
@@ -173,7 +175,6 @@ Result cuvidParseVideoData(Parser* parser, Packet* packet) {
     if (at == nullptr) return SUCCESS;
     for (at++; at < end;)
         if (!command(parser, at, packet->stamp)) return INVALID_VALUE;
-    fails_next |= parser->fails;
     return SUCCESS;
 }
 
@@ -205,7 +206,7 @@ Result cuvidReconfigureDecoder(Decoder* decoder, Reconfigure* info) {
 // Luma is value + column + 3 rows, the first chroma component 7 more, the second 14 more; deep samples are in the high bits.
 Result cuvidDecodePicture(Decoder* decoder, Picture* picture) {
     LOCK;
-    if (fails_next) return fails_next = false, NOT_SUPPORTED;
+    if (Result failure = fails_next) return fails_next = SUCCESS, failure;
     RULE(picture->index >= 0 && size_t(picture->index) < decoder->surfaces.size());
     RULE(picture->length_ == 2 && picture->slices == 1 && *picture->offsets == 0);
     size_t width = decoder->info.width, height = decoder->info.height, sample = is_deep(decoder) ? 2 : 1;

@@ -349,6 +349,30 @@ fn a_decoder_that_fails_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_picture_that_is_refused_is_left_out_and_many_are_an_error() {
+    let Some(emulated) = emulated() else { return };
+    let video = video(PixelFormat::YUV420P, (64, 48));
+    let refused = |ticks| timed(&[b"R".to_vec(), decode(1, 2), show(1)], ticks);
+    let mut decoder = emulated.decoder(&video);
+    let packets = vec![
+        timed(&[plain(64, 48), decode(0, 1), show(0)], 0),
+        refused(40),
+        timed(&[decode(2, 3), show(2)], 80),
+    ];
+    let frames = run(&mut decoder, packets).unwrap();
+    let frames = emulated.host(decoder.info(), frames);
+    assert_eq!((times(&frames), decoder.report().get().corrupt_packets), (vec![0, 80], 1));
+    assert_nv12(&frames[1], 3, (0, 0));
+    drop(decoder);
+    let mut decoder = emulated.decoder(&video);
+    decoder.process(timed(&[plain(64, 48)], 0), &mut |_| ()).unwrap();
+    let error = (1..100).find_map(|index| decoder.process(refused(40 * index), &mut |_| ()).err());
+    assert_eq!(error.unwrap().to_string(), "cuvidDecodePicture failed on h264 with CUDA error 1");
+    drop(decoder);
+    emulated.assert_clean();
+}
+
+#[test]
 fn what_the_gpu_does_not_decode_is_refused_before_and_in_mid_stream() {
     let Some(emulated) = emulated() else { return };
     let refused = |video: &CodedVideo| {
