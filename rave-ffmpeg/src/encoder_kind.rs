@@ -42,13 +42,15 @@ impl Kind {
         }
     }
 
-    /// Cores that one encoder keeps busy with frames of this height, roughly.
+    /// Cores that one encoder keeps busy with frames of this height, roughly; more of it are started where there are as many
+    /// cores again. libx264 and libsvtav1 spread over many by themselves, and libx264 loses a little quality at the end of
+    /// each segment.
     pub(crate) const fn busy_cores(self, height: u32) -> usize {
         let is_large = height > 1200;
         match self {
             Self::X265 if is_large => 4,
             Self::X265 | Self::Vpx | Self::Aom | Self::Ffv1 => 3,
-            Self::X264 | Self::SvtAv1 => 8,
+            Self::X264 | Self::SvtAv1 => 16,
             Self::Other => usize::MAX,
         }
     }

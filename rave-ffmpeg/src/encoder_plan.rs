@@ -190,6 +190,20 @@ mod tests {
     }
 
     #[test]
+    fn many_cores_are_shared_as_far_as_memory_allows() {
+        let options = EncoderOptions::new(VideoCodec::Hevc);
+        let workers = |cores, encoder, size| plan(cores, encoder, size, &options).workers();
+        assert_eq!(workers(16, "libx265", (3840, 2160)), 4);
+        assert_eq!(workers(16, "libx265", (7680, 4320)), 1, "8K frames would need 17 GB");
+        assert_eq!(workers(64, "libx265", (7680, 4320)), 4);
+        assert_eq!(workers(8, "libx265", (3840, 2160)), 2);
+        assert_eq!(workers(16, "libx264", (3840, 2160)), 1);
+        assert_eq!(workers(32, "libsvtav1", (3840, 2160)), 2);
+        let threads = EncoderOptions { threads: NonZeroUsize::new(4), ..options.clone() };
+        assert_eq!(plan(16, "libx265", (3840, 2160), &threads).workers(), 1);
+    }
+
+    #[test]
     fn a_bit_rate_is_kept_by_one_worker_unless_more_are_asked_for() {
         let quality = Quality::Bitrate { kilobits_per_second: 1000 };
         let mut options = EncoderOptions { quality, ..EncoderOptions::new(VideoCodec::Hevc) };
