@@ -9,7 +9,7 @@ use crate::sys::InputContext;
 /// ```
 /// use rave_ffmpeg::{TimeRange, parse_time};
 /// let range = TimeRange { start: Some(parse_time("1:02.5")?), end: Some(parse_time("70")?) };
-/// assert_eq!(range.to_string(), "62.5 s to 70 s");
+/// assert_eq!(range.to_string(), "62.500 s to 70.000 s");
 /// # Ok::<(), rave_ffmpeg::InvalidTime>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -40,9 +40,9 @@ impl TimeRange {
 impl fmt::Display for TimeRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.start, self.end) {
-            (Some(start), Some(end)) => write!(f, "{} s to {} s", start.seconds(), end.seconds()),
-            (Some(start), None) => write!(f, "{} s to the end", start.seconds()),
-            (None, Some(end)) => write!(f, "the beginning to {} s", end.seconds()),
+            (Some(start), Some(end)) => write!(f, "{:.3} s to {:.3} s", start.seconds(), end.seconds()),
+            (Some(start), None) => write!(f, "{:.3} s to the end", start.seconds()),
+            (None, Some(end)) => write!(f, "the beginning to {:.3} s", end.seconds()),
             (None, None) => f.write_str("the beginning to the end"),
         }
     }

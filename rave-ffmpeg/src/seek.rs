@@ -22,7 +22,7 @@ pub(crate) fn check(input: &Input, range: &TimeRange, media: &MediaInfo) -> Resu
             refuse(format!("{range} is empty"))
         }
         (Some(start), _, Some(duration)) if start >= duration => refuse(format!(
-            "it starts at {} s and the input ends at {} s",
+            "it starts at {:.3} s and the input ends at {:.3} s",
             start.seconds(),
             duration.seconds()
         )),
