@@ -26,6 +26,7 @@ pub(super) fn check<F: FnMut(&Check)>(gpu: &Result<Pool, String>, run: &mut Run<
             });
         }
     }
+    run.check("kernel: repacking of every format", || repacked(needed(gpu)?));
     run.check("kernel: digest", || digest(needed(gpu)?));
     run.check("kernel: values that are not finite", || not_finite(needed(gpu)?));
 }
@@ -94,6 +95,25 @@ fn there_and_back(
         format!("{distance} from the host's, with {color:?}"),
     )?;
     Ok(distance)
+}
+
+/// Planar to itself, and what NVDEC gives to planar and back: nothing may change.
+fn repacked(pool: &Pool) -> Checked {
+    let semi_planar = [
+        (PixelFormat::NV12, PixelFormat::YUV420P),
+        (PixelFormat::P010, PixelFormat::YUV420P10),
+        (PixelFormat::P016, PixelFormat::yuv_planar(Chroma::C420, 16)),
+    ];
+    let to_themselves = formats().into_iter().map(|format| (format, format));
+    let pairs: Vec<_> = to_themselves.chain(semi_planar).chain(semi_planar.map(|(a, b)| (b, a))).collect();
+    for &(from, to) in &pairs {
+        let pictures = Synthetic::new(from, SIZE)?;
+        let frame = pictures.frame(&HostPool::new(), 1);
+        let wanted = Wanted::rounded(to, pictures.info().color);
+        let (distance, ..) = both(pool, pictures.info(), frame, wanted)?;
+        ensure(distance.codes == 0.0, format!("{from} to {to} is {distance} from the host's"))?;
+    }
+    Ok(format!("{} ways, nothing changes", pairs.len()))
 }
 
 /// Converts on host and GPU: how far they are apart, what the host gives, and what that is.
