@@ -21,6 +21,9 @@ use rave_nvcodec::{
 const EXCEPTIONS: &[(&str, &str)] =
     &[("vpf__test_res_change.h264", "the pictures of the second size are scaled by another filter")];
 
+/// Clips some of whose packets have decoding times alone: libavcodec shows frames at those, NVDEC's follow the frame rate.
+const PARTLY_UNTIMED: &[&str] = &["fate__sony-ct3.mp4"];
+
 /// Codecs whose inverse transform the standard does not give bit by bit (ISO/IEC 13818-2, annex A; 14496-2, annex A; T.81, A.3.3):
 /// decoders differ, and differences add up until the next intra picture.
 const INEXACT: [Codec; 4] = [Codec::Mpeg1, Codec::Mpeg2, Codec::Mpeg4, Codec::Mjpeg];
@@ -56,15 +59,19 @@ fn compare(gpu: &Gpu, path: &Path) -> Result<Outcome, BoxError> {
         }
         result => result?,
     }
-    let found = difference(&expected, &decoded);
+    let mut found = difference(&expected, &decoded);
+    if PARTLY_UNTIMED.iter().any(|name| path.ends_with(name)) {
+        found.what.retain(|what| !what.starts_with("pts"));
+    }
     let fidelity =
         decoded.iter().zip(&expected).map(|(is, should)| decibels(is, should)).fold(f64::INFINITY, f64::min);
-    Ok(match (found.what.as_str(), fidelity) {
+    let what = found.what.join("; ");
+    Ok(match (what.as_str(), fidelity) {
         ("", f64::INFINITY) => Outcome::Equal(decoded.len()),
         ("", _) if INEXACT.contains(&video.codec) && fidelity > INEXACT_DECIBELS => {
             Outcome::Near(decoded.len(), fidelity)
         }
-        _ => Outcome::Different(format!("{}; {}; {fidelity:.1} dB", found.what, found.samples)),
+        _ => Outcome::Different(format!("{what}; {}; {fidelity:.1} dB", found.samples)),
     })
 }
 
@@ -77,7 +84,7 @@ fn decibels(a: &HostFrame, b: &HostFrame) -> f64 {
 }
 
 struct Difference {
-    what: String,
+    what: Vec<String>,
     samples: String,
 }
 
@@ -113,7 +120,7 @@ fn difference(expected: &[HostFrame], decoded: &[HostFrame]) -> Difference {
         found.push(format!("field order of {fields} frames"));
     }
     let first: Vec<_> = samples.iter().take(4).collect();
-    Difference { what: found.join("; "), samples: format!("samples of {} frames, {first:?}", samples.len()) }
+    Difference { what: found, samples: format!("samples of {} frames, {first:?}", samples.len()) }
 }
 
 fn clips(folder: &Path) -> Vec<PathBuf> {
