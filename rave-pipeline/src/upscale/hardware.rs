@@ -25,7 +25,7 @@ pub(super) struct HardwareDecoder {
 
 enum Sessions {
     One(Box<NvDecoder>),
-    Several(DecodeSessions),
+    Several(Box<DecodeSessions>),
 }
 
 impl HardwareDecoder {
@@ -54,7 +54,7 @@ impl HardwareDecoder {
             1 => Sessions::One(Box::new(NvDecoder::new(&library, pool, &video, &decoder)?)),
             _ => {
                 let options = SessionOptions { sessions, decoder, ..SessionOptions::default() };
-                Sessions::Several(DecodeSessions::new(&library, pool, &video, &options)?)
+                Sessions::Several(Box::new(DecodeSessions::new(&library, pool, &video, &options)?))
             }
         };
         Ok(Self { filter, sessions, packets: Vec::new() })
