@@ -33,7 +33,7 @@ pub struct PictureArgs {
     /// Dither the output's samples instead of rounding them
     #[arg(long, help_heading = "Picture")]
     pub dither: bool,
-    /// Begin here: seconds, or [hours:]minutes:seconds (also -ss)
+    /// Begin here: seconds, minutes:seconds or hours:minutes:seconds (also -ss)
     #[arg(long, value_name = "TIME", value_parser = rave_ffmpeg::parse_time, help_heading = "Range")]
     pub start: Option<Timestamp>,
     /// Length of the part (also -t)
