@@ -4,6 +4,7 @@
 
 mod compare;
 mod devices;
+mod encode;
 mod failures;
 mod picture;
 mod schema;
