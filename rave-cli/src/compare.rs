@@ -31,7 +31,7 @@ pub struct CompareArgs {
     /// The model of libvmaf's own
     #[arg(long, value_name = "NAME", default_value = "vmaf_v0.6.1")]
     vmaf_model: String,
-    /// Threads for the metrics [default: all cores]
+    /// Threads for PSNR and SSIM [default: all cores]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
     /// Write a line of figures for each pair of frames

@@ -18,10 +18,6 @@ impl Bands {
         Self(threads.unwrap_or_else(cores))
     }
 
-    pub(super) const fn threads(self) -> NonZeroUsize {
-        self.0
-    }
-
     /// The results of `work` on bands that make up `0..rows`, in order.
     ///
     /// # Panics

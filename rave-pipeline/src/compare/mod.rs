@@ -57,7 +57,7 @@ pub struct CompareOptions {
     pub vmaf_model: String,
     /// The frames to keep for a report.
     pub pictures: PictureChoice,
-    /// Threads for the metrics; as many as there are cores if `None`.
+    /// Threads for PSNR and SSIM; as many as there are cores if `None`. libvmaf has one.
     pub threads: Option<NonZeroUsize>,
 }
 
@@ -160,7 +160,7 @@ impl Comparing {
         let kernel = check_size(&videos.0, &videos.1, options.other_size)?;
         let common = Common::new(videos.0, videos.1, kernel).map_err(Error::Leaf)?;
         let bands = Bands::new(options.threads);
-        let vmaf = Vmaf::open(&options.vmaf, &options.vmaf_model, &common.info, bands.threads())?;
+        let vmaf = Vmaf::open(&options.vmaf, &options.vmaf_model, &common.info)?;
         let total = first.estimated_frames();
         let album = Album::new(&options.pictures, &common.info, total).map_err(Error::Leaf)?;
         let pairing = Pairing::new(first, second, frame_nanoseconds(&videos.0, &videos.1));

@@ -2,7 +2,6 @@
 
 mod sys;
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use rave_core::{Chroma, HostFrame, PixelFormat, VideoInfo};
@@ -38,7 +37,6 @@ impl Vmaf {
         choice: &VmafChoice,
         model: &str,
         info: &VideoInfo,
-        threads: NonZeroUsize,
     ) -> Result<Result<Self, String>, Error> {
         let opened = match choice {
             VmafChoice::Off => return Ok(Err("not asked for".to_owned())),
@@ -51,8 +49,7 @@ impl Vmaf {
             Ok(library) => library,
             Err(reason) => return Ok(Err(reason)),
         };
-        let threads = u32::try_from(threads.get()).unwrap_or(1);
-        let context = Context::new(&library, model, threads).map_err(|reason| Error::Vmaf { reason })?;
+        let context = Context::new(&library, model).map_err(|reason| Error::Vmaf { reason })?;
         Ok(Ok(Self {
             context,
             library,

@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
+use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
@@ -100,7 +101,8 @@ struct Functions {
     read_pictures: ReadPictures,
     score_at_index: ScoreAtIndex,
     version: String,
-    _library: Library,
+    /// Never closed: libvmaf's threads are detached, and the last instructions of one may come after `vmaf_close`.
+    _library: ManuallyDrop<Library>,
 }
 
 /// The loaded library.
@@ -143,7 +145,7 @@ impl VmafLibrary {
                 read_pictures: *library.get(b"vmaf_read_pictures\0")?,
                 score_at_index: *library.get(b"vmaf_score_at_index\0")?,
                 version,
-                _library: library,
+                _library: ManuallyDrop::new(library),
             })))
         }
     }
@@ -199,9 +201,10 @@ impl Drop for Model {
 }
 
 impl Context {
-    pub(super) fn new(library: &VmafLibrary, model: &str, threads: u32) -> Result<Self, String> {
+    /// Without threads of its own: with them libvmaf queues pictures without a limit.
+    pub(super) fn new(library: &VmafLibrary, model: &str) -> Result<Self, String> {
         let model = Model::load(library, model)?;
-        let settings = Configuration { threads, subsample: 1, ..Default::default() };
+        let settings = Configuration { threads: 0, subsample: 1, ..Default::default() };
         let mut context = ptr::null_mut();
         // SAFETY: the context is ours on success.
         check("vmaf_init", unsafe { (library.0.init)(&mut context, settings) })?;
