@@ -113,8 +113,16 @@ impl Demuxer {
         seek::check(input, &options.range, &media)?;
         context.discard_unless(|other| other == index);
         let mut scratch = AvPacket::new().map_err(|_| Error::OutOfMemory)?;
-        let first = match range.start {
-            Some(start) => seek::first_frame_before(input, &mut context, index, start, &mut scratch)?,
+        let mut first = None;
+        if let Some(start) = range.start.filter(|_| input.is_seekable()) {
+            first = seek::first_frame_before(input, &mut context, index, start, &mut scratch)?;
+            if first.is_none() {
+                context = open(input, options)?;
+                context.discard_unless(|other| other == index);
+            }
+        }
+        let first = match first {
+            Some(first) => first,
             None => first_frame::find(input, &mut context, index, &mut scratch)?,
         };
         let stream = context.stream(index).expect("the index was chosen from the streams");

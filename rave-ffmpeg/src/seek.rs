@@ -30,35 +30,30 @@ pub(crate) fn check(input: &Input, range: &TimeRange, media: &MediaInfo) -> Resu
     }
 }
 
-/// The first frame from a place that lies at or before `start`, if the input has one there. What cannot be sought is
-/// read from its beginning.
+/// The first frame from a place that lies at or before `start`, if there is one that can be sought. A failed search leaves
+/// the reader anywhere.
 pub(crate) fn first_frame_before(
     input: &Input,
     context: &mut InputContext,
     index: usize,
     start: Timestamp,
     scratch: &mut AvPacket,
-) -> Result<First, Error> {
+) -> Result<Option<First>, Error> {
     let time_base = context.stream(index).expect("the index was chosen from the streams").time_base();
     let start = start.rescale(time_base);
     let second = Timestamp::new(1, Rational::ONE.into()).rescale(time_base).ticks();
     for margin in MARGINS {
         let target = start.ticks().saturating_sub(margin * second);
-        if !input.is_seekable() || context.seek(index, target).is_err() {
+        if context.seek(index, target).is_err() {
             break;
         }
-        let found = first_frame::find(input, context, index, scratch);
-        match found {
+        match first_frame::find(input, context, index, scratch) {
             Ok(first) if first.frame.best_effort_pts().is_some_and(|pts| pts <= start.ticks()) => {
-                return Ok(first);
+                return Ok(Some(first));
             }
             Ok(_) | Err(Error::InputNoFrames { .. }) => {}
             Err(error) => return Err(error),
         }
     }
-    // From the beginning; an input that cannot be sought is still there.
-    if input.is_seekable() {
-        context.rewind(index).map_err(|source| Error::Demux { input: input.clone(), source })?;
-    }
-    first_frame::find(input, context, index, scratch)
+    Ok(None)
 }

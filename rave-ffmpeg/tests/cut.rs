@@ -113,6 +113,7 @@ fn every_start_gives_the_frames_from_there_on() {
         ("c.ts", "-c:v libx264 -bf 3 -g 17 -x264-params open-gop=1"),
         ("d.ts", "-c:v mpeg2video -bf 2 -g 12"),
         ("e.avi", "-c:v mpeg4 -g 10"),
+        ("g.264", "-c:v libx264 -bf 3 -g 17"),
         ("f.webm", "-c:v libvpx-vp9 -g 20 -deadline realtime -cpu-used 8"),
     ] {
         let arguments = format!("-f lavfi -i testsrc2=s=64x48:r=25:d=4 {coding}");

@@ -29,6 +29,16 @@ fn a_part_is_cut_to_the_frame() {
 }
 
 #[test]
+fn a_part_of_silence_is_checked_by_its_time() {
+    let folder = Folder::new();
+    let arguments = "-f lavfi -i testsrc2=s=64x48:r=25:d=2 -f lavfi -i anullsrc=d=2 -c:v libx264 -preset ultrafast \
+        -c:a libopus -t 2";
+    let (input, output) = (folder.clip("in.mkv", arguments), folder.file("out.mkv"));
+    let json = upscale(&input, &output, &["-ss", "1", "-t", "0.4"]).succeeded().json();
+    assert_eq!(json["frames"].as_u64(), Some(10));
+}
+
+#[test]
 fn a_constant_rate_is_made_only_when_asked_for() {
     let folder = Folder::new();
     let (input, output) = (folder.clip("in.mp4", CLIP), folder.file("out.mkv"));

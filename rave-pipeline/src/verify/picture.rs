@@ -54,8 +54,9 @@ fn aspect_ratio(source: &Side, output: &Side, announced: &Announced) -> Finding 
     let (before, after) = (shown_ratio(&source.video.info), shown_ratio(&output.video.info));
     let planned = announced.video.as_ref().map(planned_ratio);
     let name = output.container.map(|container| container.name());
-    // WebM stores the display size in whole pixels.
-    let rounding = if name == Some("webm") { 0.5 / f64::from(output.video.info.width) } else { 0.0 };
+    // Matroska stores the display size in whole pixels.
+    let rounding =
+        if matches!(name, Some("webm" | "mkv")) { 0.5 / f64::from(output.video.info.width) } else { 0.0 };
     let is_like = |expected: f64| (after / expected - 1.0).abs() <= ASPECT + rounding;
     let finding =
         |verdict| Finding::new(Aspect::AspectRatio, format!("{before:.5}"), format!("{after:.5}"), verdict);

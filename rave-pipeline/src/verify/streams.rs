@@ -112,7 +112,7 @@ impl Pair<'_> {
             () if same_codec && announced.is_part && before.is_continuous => {
                 finding(Verdict::Announced).noted("a part of the source; where it was cut is not compared")
             }
-            () if same_codec && announced.is_part && part_of(after, before).is_some() => {
+            () if same_codec && announced.is_part && parts_of(after, before).next().is_some() => {
                 finding(Verdict::Announced).noted("a part of the source, as the video")
             }
             () if same_codec && is_less_by(before, after, announced.damaged_packets) => {
@@ -140,7 +140,13 @@ impl Pair<'_> {
             shift_nanoseconds: shift.map_or(0, nanoseconds),
             tolerance: self.tolerance(before, after),
         };
-        let part = part_of(after, before).filter(|_| !before.is_continuous);
+        // Packets of silence are alike: of all places that they could come from, the one at their time is meant.
+        let off = |start: &usize| {
+            let first = before.packets.get(*start).zip(after.packets.first());
+            let off = first.and_then(|(before, after)| Some(clock.off(before.time?, after.time?)));
+            off.map_or(i64::MAX, i64::abs)
+        };
+        let part = parts_of(after, before).min_by_key(off).filter(|_| !before.is_continuous);
         let worst = match part {
             Some(start) if announced.is_part || before.packets.len() == after.packets.len() => {
                 clock.worst(before.packets[start..].iter().zip(&after.packets))
@@ -261,10 +267,10 @@ fn digests(packets: &[PacketRecord]) -> impl Iterator<Item = u64> {
 }
 
 /// At which packet of `whole` the packets of `part` begin, one after the other.
-fn part_of(part: &StreamSurvey, whole: &StreamSurvey) -> Option<usize> {
+fn parts_of<'a>(part: &'a StreamSurvey, whole: &'a StreamSurvey) -> impl Iterator<Item = usize> + 'a {
     let count = part.packets.len();
-    let last = whole.packets.len().checked_sub(count)?;
-    (0..=last).find(|&start| digests(&part.packets).eq(digests(&whole.packets[start..start + count])))
+    let starts = (whole.packets.len() + 1).saturating_sub(count);
+    (0..starts).filter(move |&start| digests(&part.packets).eq(digests(&whole.packets[start..start + count])))
 }
 
 /// Whether `after` is `before` without at most so many packets.
