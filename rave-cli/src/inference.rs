@@ -1,10 +1,11 @@
+use std::env;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use rave_core::Rational;
 use rave_pipeline::{DecoderChoice, DeviceChoice, InferenceOptions, OutputSize, UpscaleOptions};
-use rave_tensorrt::{BuiltIn, ModelSource, OnNan, Precision, Provider, Tile};
+use rave_tensorrt::{BuiltIn, ModelSource, OnNan, Precision, Provider, TensorRtOptions, Tile};
 
 use crate::picture::parse_scale;
 
@@ -32,6 +33,12 @@ pub struct InferenceArgs {
     /// What to do when the model gives NaN or infinity: run the frame again in fp32, keep it, or fail (error)
     #[arg(long, value_name = "WHAT", default_value = "fp32", value_parser = parse_on_nan, help_heading = "Device")]
     pub on_nan: OnNan,
+    /// Where TensorRT's engines are kept, or `off` to build them each time [default: rave/tensorrt in the user's cache folder]
+    #[arg(long, value_name = "FOLDER", help_heading = "Device")]
+    pub engine_cache: Option<PathBuf>,
+    /// A calibration table of TensorRT's, to compute in 8-bit integers
+    #[arg(long, value_name = "FILE", help_heading = "Device")]
+    pub int8_calibration: Option<PathBuf>,
     /// What decodes: auto, nvdec or software
     #[arg(long, value_name = "NAME", default_value = "auto", value_parser = parse_decoder, help_heading = "Device")]
     pub decoder: DecoderChoice,
@@ -82,6 +89,11 @@ impl InferenceArgs {
             precision: self.precision.unwrap_or_default(),
             vram_limit_mib: self.vram_limit,
             on_nan: self.on_nan,
+            tensorrt: TensorRtOptions {
+                cache_folder: self.engine_cache(),
+                int8_calibration: self.int8_calibration.clone(),
+                ..TensorRtOptions::default()
+            },
         };
         options.decoder = self.decoder;
         options.decode_sessions = self.decode_sessions;
@@ -92,6 +104,21 @@ impl InferenceArgs {
             TileArg::Size(pixels) => Tile::Size(pixels),
         };
     }
+
+    /// Where TensorRT's engines are kept.
+    fn engine_cache(&self) -> Option<PathBuf> {
+        match &self.engine_cache {
+            Some(folder) if folder == Path::new("off") => None,
+            Some(folder) => Some(folder.clone()),
+            None => Some(cache_folder()?.join("rave/tensorrt")),
+        }
+    }
+}
+
+/// The folder for a user's files that can be made again (XDG Base Directory Specification).
+fn cache_folder() -> Option<PathBuf> {
+    let of = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    of("XDG_CACHE_HOME").or_else(|| of("HOME").map(|home| home.join(".cache")))
 }
 
 /// A built-in model's name, unless there is a file of that name.

@@ -156,6 +156,7 @@ fn load_on(
         providers,
         precision: options.inference.precision,
         on_nan: options.inference.on_nan,
+        tensorrt: options.inference.tensorrt.clone(),
         ..DeviceSessionOptions::default()
     };
     DeviceModel::load(runtime, &source(options, DEFAULT_FOR_GPU), &gpu.pool, &session)

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use rave_core::{Code, CodedError};
 use rave_ffmpeg::{Corruption, DemuxerOptions, EncoderOptions, MuxerOptions, VideoCodec};
-use rave_tensorrt::{BuiltIn, ModelSource, OnNan, Precision, Provider, Tile};
+use rave_tensorrt::{BuiltIn, ModelSource, OnNan, Precision, Provider, TensorRtOptions, Tile};
 
 use super::{Existing, PictureOptions};
 use crate::{Depth, Error};
@@ -87,6 +87,8 @@ pub struct InferenceOptions {
     pub vram_limit_mib: Option<u64>,
     /// What to do about values that are not finite.
     pub on_nan: OnNan,
+    /// TensorRT's cache and calibration.
+    pub tensorrt: TensorRtOptions,
 }
 
 /// Where frames are converted and enlarged.
