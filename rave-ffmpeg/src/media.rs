@@ -1,5 +1,7 @@
 use rave_core::{ColorSpec, ContentLight, MasteringDisplay, Rational, TimeBase, Timestamp};
 
+use crate::tags;
+
 /// What a container holds, as its header and the first packets say.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MediaInfo {
@@ -91,6 +93,14 @@ pub struct StreamInfo {
     pub video: Option<VideoDescription>,
     /// More, where it holds sound.
     pub audio: Option<AudioDescription>,
+}
+
+impl StreamInfo {
+    /// Whether its packets bring an alpha channel beside the picture, which decoders of the picture do not give: VP8 and
+    /// VP9 in Matroska (RFC 9559, 5.1.4.1.28.4).
+    pub fn has_added_alpha(&self) -> bool {
+        self.metadata.iter().any(|(key, value)| key.eq_ignore_ascii_case(tags::ALPHA) && value == "1")
+    }
 }
 
 /// A video stream, as the container and the first packets describe it; nothing is assumed.

@@ -8,6 +8,9 @@ use crate::{Container, CopyOptions, Selection, StreamInfo};
 /// Keys that say something about the source's container alone.
 const CONTAINERS_OWN: [&str; 4] = ["major_brand", "minor_version", "compatible_brands", "encoder"];
 
+/// FFmpeg's key for Matroska's statement that packets bring an alpha channel.
+pub(crate) const ALPHA: &str = "alpha_mode";
+
 /// Keys of a stream that say something about its coding or its old container.
 const STREAMS_OWN: [&str; 9] = [
     "BPS",
@@ -191,6 +194,7 @@ pub(crate) fn of_encoded(
         let is_of_the_start = key.eq_ignore_ascii_case(b"timecode") && range.start.is_some();
         is_of_the_start
             || key.starts_with(b"rotate")
+            || key.eq_ignore_ascii_case(ALPHA.as_bytes())
             || STREAMS_OWN.iter().any(|own| key.starts_with(own.as_bytes()))
     };
     with_title(filtered(source.metadata(), |key| !is_stale(key))?, container)

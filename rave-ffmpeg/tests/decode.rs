@@ -93,6 +93,21 @@ fn other_formats_are_repacked_without_a_change_of_value() {
 }
 
 #[test]
+fn alpha_beside_the_picture_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    for (format, has_alpha) in [("yuva420p", true), ("yuv420p", false)] {
+        let make_it = format!(
+            "-f lavfi -i testsrc2=s=64x48:d=0.12 -pix_fmt {format} -c:v libvpx-vp9 -auto-alt-ref 0"
+        );
+        let path = make(folder.path(), &format!("{format}.webm"), &make_it);
+        let demuxer = Demuxer::open(&Input::from(path.as_path()), &DemuxerOptions::default()).unwrap();
+        let told = demuxer.video().notices().iter().filter(|notice| notice.contains("alpha")).count();
+        assert_eq!(told, usize::from(has_alpha), "{format}");
+        assert_eq!(demuxer.media().streams[0].has_added_alpha(), has_alpha, "{format}");
+    }
+}
+
+#[test]
 fn luma_is_kept_where_chroma_is_resampled() {
     let folder = tempfile::tempdir().unwrap();
     for (source, chroma) in [("yuv411p", Chroma::C422), ("yuv410p", Chroma::C420), ("yuv440p", Chroma::C444)]
