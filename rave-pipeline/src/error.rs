@@ -84,6 +84,13 @@ pub enum Error {
         /// What reading it gave.
         source: BoxError,
     },
+    /// The output is complete, but the source can no longer be read to compare them.
+    OutputUnchecked {
+        /// The output under its temporary name.
+        path: PathBuf,
+        /// What reading the source gave.
+        source: BoxError,
+    },
     /// Another number of frames was written than decoded.
     FramesLost {
         /// Frames that were decoded.
@@ -158,6 +165,10 @@ impl fmt::Display for Error {
             Self::OutputUnreadable { path, source } => {
                 write!(f, "the output cannot be read back: {source}; it is kept as {}", path.display())
             }
+            Self::OutputUnchecked { path, source } => {
+                let path = path.display();
+                write!(f, "the output is complete but cannot be checked: {source}; it is kept as {path}")
+            }
             Self::FramesLost { decoded, written } => {
                 write!(
                     f,
@@ -178,9 +189,10 @@ impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             // The stage's own words are in this error's message; the chain goes on below them.
-            Self::Stage { source, .. } | Self::Leaf(source) | Self::OutputUnreadable { source, .. } => {
-                source.source()
-            }
+            Self::Stage { source, .. }
+            | Self::Leaf(source)
+            | Self::OutputUnreadable { source, .. }
+            | Self::OutputUnchecked { source, .. } => source.source(),
             _ => None,
         }
     }
@@ -189,7 +201,9 @@ impl StdError for Error {
 impl CodedError for Error {
     fn code(&self) -> Code {
         match self {
-            Self::Stage { source, .. } | Self::Leaf(source) => source.code(),
+            Self::Stage { source, .. } | Self::Leaf(source) | Self::OutputUnchecked { source, .. } => {
+                source.code()
+            }
             Self::OutputIsInput { .. } => Code::OutputIsInput,
             Self::OutputExists { .. } => Code::OutputExists,
             Self::OutputUnnamed { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {

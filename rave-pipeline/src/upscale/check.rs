@@ -21,7 +21,7 @@ impl OutputCheck {
     /// Compares the written file with the source, as far as the job did not say that they differ.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] for the first difference, [`Error::OutputUnreadable`].
+    /// [`Error::Mismatch`] for the first difference, [`Error::OutputUnreadable`], [`Error::OutputUnchecked`].
     pub(super) fn run(
         &self,
         plan: &UpscalePlan,

@@ -121,7 +121,8 @@ impl UpscaleJob {
     ///
     /// # Errors
     /// The first failure of any stage; nothing is left then. [`Error::Mismatch`] if the output is not what it has to
-    /// be: it then keeps its temporary name, which the error tells, as [`Error::OutputUnnamed`] does.
+    /// be: it then keeps its temporary name, which the error tells, as [`Error::OutputUnreadable`],
+    /// [`Error::OutputUnchecked`] and [`Error::OutputUnnamed`] do.
     /// [`Error::Abandoned`] after [`Control::abandon`].
     pub fn run(self, mut progress: impl FnMut(&Progress)) -> Result<UpscaleReport, Error> {
         let mut meter = ProgressMeter::new(self.plan.estimated_frames);

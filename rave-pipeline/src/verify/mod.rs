@@ -93,7 +93,7 @@ pub fn verify(source: &Input, output: &Input, options: &VerifyOptions) -> Result
 /// Compares what a job has written with what it knows of its source; the frames are those that it decoded.
 ///
 /// # Errors
-/// [`Error::OutputUnreadable`] for the output, [`Error::Leaf`] for the source.
+/// [`Error::OutputUnreadable`] for the output, [`Error::OutputUnchecked`] for the source.
 pub(crate) fn verify_job(
     source: &JobSource,
     (output, container): (&Path, &Container),
@@ -106,7 +106,8 @@ pub(crate) fn verify_job(
     let written = Side::read(&Input::from(output), video, depth).map_err(unreadable)?;
     // The temporary name tells no container.
     let written = Side { container: Some(*container), ..written };
-    let source = Side::of_job(source, announced, depth).map_err(Error::Leaf)?;
+    let unchecked = |error| Error::OutputUnchecked { path: output.to_path_buf(), source: error };
+    let source = Side::of_job(source, announced, depth).map_err(unchecked)?;
     Ok(compare(&source, &written, announced))
 }
 
@@ -153,4 +154,36 @@ fn decoding(before: Option<DecodeReport>, after: Option<DecodeReport>) -> Option
     };
     let verdict = if errors(&after?) == 0 { Verdict::Same } else { Verdict::Different };
     Some(Finding::new(Aspect::Decoding, text(before), text(after), verdict))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rave_core::{Code, CodedError};
+    use rave_ffmpeg::{Demuxer, DemuxerOptions};
+    use std::process::Command;
+
+    #[test]
+    fn an_output_whose_source_is_gone_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let [source, output] = ["source.mkv", "output.mkv.1.part"].map(|name| folder.path().join(name));
+        let arguments =
+            "-v error -f lavfi -i testsrc2=s=64x48:d=0.2 -f lavfi -i sine=d=0.2 -c:v mpeg4 -c:a flac";
+        let made = Command::new("ffmpeg").args(arguments.split(' ')).arg(&source).status().unwrap();
+        assert!(made.success());
+        std::fs::copy(&source, &output).unwrap();
+        let input = Input::from(source.as_path());
+        let demuxer = Demuxer::open(&input, &DemuxerOptions::default()).unwrap();
+        let job = JobSource { input, media: demuxer.media().clone(), stream: demuxer.video().clone() };
+        let stream = |index| AnnouncedStream { source_index: index, output_index: Some(index), reason: None };
+        let announced = Announced { streams: vec![stream(0), stream(1)], ..Default::default() };
+        let container = Container::from_path(&source).unwrap();
+        let check = || verify_job(&job, (&output, &container), Depth::Fast, &announced);
+        check().unwrap();
+        std::fs::remove_file(&source).unwrap();
+        let error = check().unwrap_err();
+        assert_eq!(error.code(), Code::InputMissing);
+        let message = error.to_string();
+        assert!(message.contains("source.mkv") && message.contains(output.to_str().unwrap()), "{message}");
+    }
 }
