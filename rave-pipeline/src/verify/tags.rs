@@ -81,9 +81,11 @@ fn chapters(
     });
     Some(match (moved, renamed) {
         (Some(index), _) => {
-            let (from, to) = (before[index].start.seconds(), after[index].start.seconds());
+            let seconds = |nanoseconds: i64| nanoseconds as f64 / 1e9;
+            let expected = seconds(nanoseconds(before[index].start) + shift_nanoseconds);
+            let found = seconds(nanoseconds(after[index].start));
             finding(Verdict::Different)
-                .noted(format!("chapter {index} starts at {to:.3} s, not at {from:.3} s"))
+                .noted(format!("chapter {index} starts at {found:.6} s, not at {expected:.6} s"))
         }
         (_, Some(index)) => finding(Verdict::Different).noted(format!("chapter {index} has another title")),
         _ => finding(Verdict::Same),
@@ -91,7 +93,7 @@ fn chapters(
 }
 
 /// Keys that belong to the container, to the program that wrote it, or to the coded data.
-const OF_THE_CONTAINER: [&str; 12] = [
+const OF_THE_CONTAINER: [&str; 13] = [
     "major_brand",
     "minor_version",
     "compatible_brands",
@@ -104,6 +106,7 @@ const OF_THE_CONTAINER: [&str; 12] = [
     "filename",
     "mimetype",
     "variant_bitrate",
+    "alpha_mode",
 ];
 
 fn belongs_to_the_container(key: &str) -> bool {
@@ -234,7 +237,11 @@ mod tests {
         let source = [chapter(0, "one"), chapter(500, "two")];
         let moved = [chapter(40, "one"), chapter(540, "two")];
         assert_eq!(chapters(&source, &moved, 40_000_000, 20_000_000).unwrap().verdict, Verdict::Same);
-        assert_eq!(chapters(&source, &moved, 0, 20_000_000).unwrap().verdict, Verdict::Different);
+        let different = chapters(&source, &moved, 0, 20_000_000).unwrap();
+        assert_eq!(different.verdict, Verdict::Different);
+        assert_eq!(different.note.unwrap(), "chapter 0 starts at 0.040000 s, not at 0.000000 s");
+        let left_behind = chapters(&source, &source, 40_000_000, 20_000_000).unwrap();
+        assert_eq!(left_behind.note.unwrap(), "chapter 0 starts at 0.000000 s, not at 0.040000 s");
         assert_eq!(chapters(&source, &[], 0, 20_000_000).unwrap().verdict, Verdict::Missing);
         assert_eq!(chapters(&source, &source[..1], 0, 20_000_000).unwrap().verdict, Verdict::Different);
         assert_eq!(chapters(&[], &[], 0, 20_000_000), None);
