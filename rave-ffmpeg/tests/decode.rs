@@ -96,9 +96,8 @@ fn other_formats_are_repacked_without_a_change_of_value() {
 fn alpha_beside_the_picture_is_told() {
     let folder = tempfile::tempdir().unwrap();
     for (format, has_alpha) in [("yuva420p", true), ("yuv420p", false)] {
-        let make_it = format!(
-            "-f lavfi -i testsrc2=s=64x48:d=0.12 -pix_fmt {format} -c:v libvpx-vp9 -auto-alt-ref 0"
-        );
+        let make_it =
+            format!("-f lavfi -i testsrc2=s=64x48:d=0.12 -pix_fmt {format} -c:v libvpx-vp9 -auto-alt-ref 0");
         let path = make(folder.path(), &format!("{format}.webm"), &make_it);
         let demuxer = Demuxer::open(&Input::from(path.as_path()), &DemuxerOptions::default()).unwrap();
         let told = demuxer.video().notices().iter().filter(|notice| notice.contains("alpha")).count();

@@ -13,7 +13,7 @@ pub(super) fn compare(source: &Side, output: &Side, announced: &Announced) -> Ve
     let mut findings = vec![codec(before, after), size(before, after, plan)];
     findings.push(aspect_ratio(source, output, announced));
     findings.push(rotation(&before.info, &after.info, announced));
-    findings.push(samples(before, after, plan));
+    findings.push(samples(source, output, plan));
     findings.extend(color(before, after, plan, announced.notice(&["chroma siting"])));
     findings.extend(mastering_display(before, after));
     findings.extend(content_light(before, after));
@@ -54,9 +54,7 @@ fn aspect_ratio(source: &Side, output: &Side, announced: &Announced) -> Finding 
     let (before, after) = (shown_ratio(&source.video.info), shown_ratio(&output.video.info));
     let planned = announced.video.as_ref().map(planned_ratio);
     let name = output.container.map(|container| container.name());
-    // Matroska stores the display size in whole pixels.
-    let rounding =
-        if matches!(name, Some("webm" | "mkv")) { 0.5 / f64::from(output.video.info.width) } else { 0.0 };
+    let rounding = shape_rounding(name, output.video.info.width, output.video.info.sample_aspect_ratio);
     let is_like = |expected: f64| (after / expected - 1.0).abs() <= ASPECT + rounding;
     let finding =
         |verdict| Finding::new(Aspect::AspectRatio, format!("{before:.5}"), format!("{after:.5}"), verdict);
@@ -70,6 +68,17 @@ fn aspect_ratio(source: &Side, output: &Side, announced: &Announced) -> Finding 
             .noted(format!("{container} has no place for it"))
             .announced_by(announced.notice(&["aspect ratio"])),
         None => finding(Verdict::Different).announced_by(told),
+    }
+}
+
+/// How much of the shape a container loses at most, relative to it: half a pixel of the width as shown. WebM holds whole
+/// pixels, and FFmpeg writes none into Matroska where they are those of the picture.
+fn shape_rounding(container: Option<&str>, width: u32, sample: Option<Rational>) -> f64 {
+    let shown_width = f64::from(width) * sample.map_or(1.0, Rational::to_f64);
+    match container {
+        Some("webm") => 0.5 / (shown_width - 0.5),
+        Some("mkv") if shown_width == f64::from(width) => 0.5 / (shown_width - 0.5),
+        _ => 0.0,
     }
 }
 
@@ -125,11 +134,11 @@ fn rotation_text(matrix: Option<[i32; 9]>) -> String {
     format!("{} degrees clockwise{flip}", degrees.rem_euclid(360))
 }
 
-fn samples(before: &VideoSide, after: &VideoSide, plan: Option<&AnnouncedVideo>) -> Finding {
-    let (from, to) = (before.pixel_format.as_str(), after.pixel_format.as_str());
-    let loss = SampleKind::of(from).zip(SampleKind::of(to)).and_then(|(from, to)| from.loss(&to));
+fn samples(source: &Side, output: &Side, plan: Option<&AnnouncedVideo>) -> Finding {
+    let ((from, before), (to, after)) = (held(source), held(output));
+    let loss = before.zip(after).and_then(|(before, after)| before.loss(&after));
     // A job names its own formats, which may have other packings.
-    let is_announced = plan.is_some_and(|plan| SampleKind::of(&plan.pixel_format) == SampleKind::of(to));
+    let is_announced = plan.is_some_and(|plan| SampleKind::of(&plan.pixel_format) == after);
     let verdict = match loss {
         _ if from == to => Verdict::Same,
         None => Verdict::Converted,
@@ -137,6 +146,16 @@ fn samples(before: &VideoSide, after: &VideoSide, plan: Option<&AnnouncedVideo>)
         Some(_) => Verdict::Different,
     };
     Finding::new(Aspect::PixelFormat, from, to, verdict).maybe_noted(loss)
+}
+
+/// What the samples can hold, with the alpha that decoders of the picture do not give.
+fn held(side: &Side) -> (String, Option<SampleKind>) {
+    let name = side.video.pixel_format.clone();
+    let kind = SampleKind::of(&name);
+    if side.streams()[side.video.index].has_added_alpha() {
+        return (format!("{name} and alpha"), kind.map(SampleKind::with_alpha));
+    }
+    (name, kind)
 }
 
 fn color(
@@ -309,6 +328,16 @@ mod tests {
             let found = tags.compare(Aspect::Matrix, |color| color.matrix.name());
             assert_eq!(found.verdict, verdict, "{source} -> {output}, {planned:?}");
         }
+    }
+
+    #[test]
+    fn half_a_pixel_of_the_shown_width_may_be_lost_where_it_is_a_whole_number() {
+        let narrow = Rational::new(1, 4).ok();
+        assert_eq!(shape_rounding(Some("webm"), 100, None), 0.5 / 99.5);
+        assert_eq!(shape_rounding(Some("webm"), 100, narrow), 0.5 / 24.5);
+        assert_eq!(shape_rounding(Some("mkv"), 100, Rational::new(1, 1).ok()), 0.5 / 99.5);
+        assert_eq!(shape_rounding(Some("mkv"), 100, narrow), 0.0);
+        assert_eq!(shape_rounding(Some("mp4"), 100, None), 0.0);
     }
 
     #[test]

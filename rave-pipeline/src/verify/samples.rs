@@ -31,6 +31,10 @@ impl SampleKind {
         Some(Self { bits, chroma, has_alpha })
     }
 
+    pub(super) fn with_alpha(self) -> Self {
+        Self { has_alpha: true, ..self }
+    }
+
     /// What `other` cannot hold of this, in words.
     pub(super) fn loss(&self, other: &Self) -> Option<String> {
         let mut losses = Vec::new();
@@ -105,6 +109,8 @@ mod tests {
         assert_eq!(loss("yuv420p", "yuv444p10le"), None);
         assert_eq!(loss("yuv420p10le", "nv12").unwrap(), "10 bits become 8");
         assert_eq!(loss("rgba", "yuv420p").unwrap(), "chroma is coarser, alpha is left out");
+        let plain = SampleKind::of("yuv420p").unwrap();
+        assert_eq!(plain.with_alpha().loss(&plain).unwrap(), "alpha is left out");
         assert_eq!(loss("gray", "yuv420p"), None);
         assert_eq!(loss("yuv420p", "gray").unwrap(), "chroma is coarser");
     }
