@@ -132,10 +132,10 @@ pub struct UpscaleArgs {
     #[arg(long, value_name = "N", value_parser = parse_rate, requires = "fps_num", help_heading = "Streams")]
     pub fps_den: Option<NonZeroU32>,
 
-    /// Replace an existing output file
+    /// Replace an existing output or report
     #[arg(short = 'y', help_heading = "Behaviour", conflicts_with = "no_overwrite")]
     pub overwrite: bool,
-    /// Never replace an existing output file (the default)
+    /// Never replace an existing output or report (the default)
     #[arg(short = 'n', help_heading = "Behaviour")]
     pub no_overwrite: bool,
     /// Queue length behind the decoder, in frames

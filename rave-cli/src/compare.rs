@@ -1,18 +1,16 @@
-use std::fs;
-use std::io;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use rave_core::{BoxError, Kernel, Timestamp};
 use rave_pipeline::{
-    CompareOptions, CompareProgress, Comparison, Error, OtherSize, PictureChoice, Pooled, ReportText,
+    CompareOptions, CompareProgress, Comparison, Existing, OtherSize, PictureChoice, Pooled, ReportText,
     Verification, VerifyOptions, VmafChoice,
 };
 use serde_json::{Value, json};
 
-use crate::{json, logging, stdout, table, upscale};
+use crate::{files, json, logging, stdout, table, upscale};
 
 #[derive(Debug, Args)]
 pub struct CompareArgs {
@@ -80,12 +78,10 @@ fn parse_pictures(text: &str) -> Result<PictureChoice, String> {
 
 pub fn run(args: &CompareArgs) -> Result<u8, BoxError> {
     logging::start(false, 0);
-    for path in [&args.csv, &args.html].into_iter().flatten() {
-        if path.exists() && !args.overwrite {
-            return Err(Error::OutputExists { path: path.clone() }.into());
-        }
-    }
     let inputs = (upscale::input(&args.reference), upscale::input(&args.distorted));
+    let reports: Vec<_> = [&args.csv, &args.html].into_iter().flatten().map(PathBuf::as_path).collect();
+    let existing = if args.overwrite { Existing::Replace } else { Existing::Keep };
+    files::check(&reports, &[&inputs.0, &inputs.1], None, existing)?;
     let mut progress = Progress(Instant::now());
     let comparison =
         rave_pipeline::compare(&inputs.0, &inputs.1, &options(args), |done| progress.show(done))?;
@@ -133,30 +129,14 @@ fn write_files(
     verification: Option<&Verification>,
 ) -> Result<(), BoxError> {
     if let Some(path) = &args.csv {
-        write(path, comparison.to_csv().as_bytes())?;
+        files::write(path, comparison.to_csv().as_bytes())?;
     }
     if let Some(path) = &args.html {
         let (reference, distorted) = (args.reference.to_string_lossy(), args.distorted.to_string_lossy());
         let text = ReportText { reference: &reference, distorted: &distorted, verification };
-        write(path, comparison.to_html(&text).as_bytes())?;
+        files::write(path, comparison.to_html(&text).as_bytes())?;
     }
     Ok(())
-}
-
-/// Under a temporary name first, so that no half file has the final one.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), BoxError> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}.part", std::process::id()));
-    let written = fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
-    written.map_err(|source| {
-        let _ = fs::remove_file(&temporary);
-        let path = path.to_path_buf();
-        match source.kind() {
-            io::ErrorKind::StorageFull => Error::DiskFull { path, source },
-            _ => Error::OutputUnwritable { path, source },
-        }
-        .into()
-    })
 }
 
 fn describe(comparison: &Comparison) -> String {

@@ -13,6 +13,7 @@ mod bench;
 mod compare;
 mod devices;
 mod exit;
+mod files;
 mod inference;
 mod json;
 mod logging;

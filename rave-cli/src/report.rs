@@ -1,38 +1,6 @@
-use std::fs;
-use std::path::Path;
-
-use rave_core::{BoxError, Code, CodedError};
 use rave_pipeline::{GpuReport, StageReport, UpscaleReport};
-use serde_json::Value;
 
 use crate::table;
-
-/// A report that could not be saved.
-#[derive(Debug)]
-struct SaveError {
-    path: std::path::PathBuf,
-    source: std::io::Error,
-}
-
-impl std::fmt::Display for SaveError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "report {} cannot be written: {}", self.path.display(), self.source)
-    }
-}
-
-impl std::error::Error for SaveError {}
-
-impl CodedError for SaveError {
-    fn code(&self) -> Code {
-        Code::OutputUnwritable
-    }
-}
-
-/// Writes the result to a file of its own.
-pub fn save(path: &Path, report: &Value) -> Result<(), BoxError> {
-    let saved = fs::write(path, format!("{report:#}\n"));
-    saved.map_err(|source| SaveError { path: path.to_path_buf(), source }.into())
-}
 
 /// What each stage did, and the memory of the GPU.
 pub fn table(report: &UpscaleReport) -> String {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use rave_core::{BoxError, Code, Rational};
 use rave_ffmpeg::{
-    CopyOptions, Corruption, DemuxerOptions, EncoderOptions, Incompatible, Input, MuxerOptions, Quality,
-    Selection, StreamOutcome, StreamPlan, VideoCodec,
+    CopyOptions, Corruption, DemuxerOptions, EncoderChoice, EncoderOptions, Incompatible, Input,
+    MuxerOptions, Quality, Selection, StreamOutcome, StreamPlan, VideoCodec,
 };
 use rave_pipeline::{
     Destination, Error, Existing, Finding, FrameTarget, Queues, Target, UpscaleJob, UpscaleOptions,
@@ -16,13 +16,15 @@ use rave_tensorrt::Runtime;
 use crate::args::UpscaleArgs;
 use crate::progress::{Display, clock};
 use crate::usage::Usage;
-use crate::{json, logging, report, signals, table};
+use crate::{files, json, logging, report, signals, table};
 
 pub fn run(args: &UpscaleArgs) -> Result<u8, BoxError> {
     logging::start(args.reporting.quiet, args.reporting.verbose);
-    let (options, target) = (options(args)?, target(args)?);
+    let (options, target, input) = (options(args)?, target(args)?, input(&args.input));
+    let report = args.reporting.report.as_deref();
+    files::check(report.as_slice(), &[&input], target.path(), options.existing)?;
     let runtime = runtime(args.inference.ort_lib.as_deref())?;
-    let job = UpscaleJob::open(&runtime, &input(&args.input), &target, &options)?;
+    let job = UpscaleJob::open(&runtime, &input, &target, &options)?;
     let stop = signals::watch(&job.control()).map_err(Error::Thread)?;
     if !args.reporting.quiet {
         announce(job.plan());
@@ -59,9 +61,29 @@ fn target(args: &UpscaleArgs) -> Result<Target, BoxError> {
     let target = Target::from_argument(&args.output);
     let is_stdout = matches!(target, Target::Frames(FrameTarget::Samples(_, Destination::Stdout)));
     if args.reporting.json && is_stdout {
-        return Err(Usage("--json and -o - both want standard output").into());
+        return Err(Usage("--json and -o - both want standard output".into()).into());
+    }
+    if let (Target::Frames(frames), Some(option)) = (&target, encoder_option(args)) {
+        return Err(Usage(format!("{option} is for an encoder, and -o {frames} has none")).into());
     }
     Ok(target)
+}
+
+/// An option that only an encoder follows, if one is given.
+fn encoder_option(args: &UpscaleArgs) -> Option<&'static str> {
+    let given = [
+        ("--codec", args.codec.is_some()),
+        ("--encoder", args.encoder != EncoderChoice::Auto),
+        ("--crf", args.crf.is_some()),
+        ("--bitrate", args.bitrate.is_some()),
+        ("--max-bitrate", args.max_bitrate.is_some()),
+        ("--preset", args.preset.is_some()),
+        ("--tune", args.tune.is_some()),
+        ("--gop", args.gop.is_some()),
+        ("--bframes", args.bframes.is_some()),
+        ("--encode-workers", args.encode_workers.is_some()),
+    ];
+    given.iter().find(|(_, is_given)| *is_given).map(|(option, _)| *option)
 }
 
 fn options(args: &UpscaleArgs) -> Result<UpscaleOptions, BoxError> {
@@ -185,7 +207,7 @@ fn stream_row(plan: &StreamPlan) -> Vec<String> {
 fn conclude(args: &UpscaleArgs, report: &UpscaleReport) -> Result<(), BoxError> {
     let json = json::report(report);
     if let Some(path) = &args.reporting.report {
-        report::save(path, &json)?;
+        files::write(path, format!("{json:#}\n").as_bytes())?;
     }
     if args.reporting.json {
         json::print(&json)?;

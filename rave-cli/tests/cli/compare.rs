@@ -182,6 +182,26 @@ fn each_pair_has_a_line() {
     assert_eq!((again.status, again.error_name()), (6, "output-exists"));
 }
 
+#[test]
+fn a_report_takes_no_other_file_s_place() {
+    let folder = Folder::new();
+    let (first, second) = clips(&folder, "yuv420p");
+    let before = [&first, &second].map(|path| std::fs::read(path).unwrap());
+    let (same, lost) = (folder.file("same"), folder.file("no/such/folder"));
+    let [a, b, same, lost] = [&first, &second, &same, &lost].map(|path| path.to_str().unwrap());
+    for (flags, name, status) in [
+        (&["--html", a][..], "output-is-input", 6),
+        (&["--csv", b], "output-is-input", 6),
+        (&["--html", same, "--csv", same], "option-invalid", 2),
+        (&["--csv", lost], "output-unwritable", 6),
+    ] {
+        let answer = compare(&first, &second, &[&["--vmaf", "off", "-y"], flags].concat());
+        assert_eq!((answer.error_name(), answer.status), (name, status), "{flags:?}: {}", answer.stderr);
+    }
+    assert_eq!([&first, &second].map(|path| std::fs::read(path).unwrap()), before);
+    assert_eq!(folder.names(), ["first.mkv", "second.mkv"]);
+}
+
 /// A browser's program, if there is one.
 fn browser() -> Option<&'static str> {
     let names = ["chromium", "chromium-browser", "google-chrome"];

@@ -103,6 +103,76 @@ fn the_input_under_another_name_is_still_the_input() {
 }
 
 #[test]
+fn a_report_takes_no_other_file_s_place() {
+    let folder = Folder::new();
+    let (input, output) = (folder.clip("in.mkv", CLIP), folder.file("out.mkv"));
+    let (before, old) = (fs::read(&input).unwrap(), folder.file("old.json"));
+    fs::write(&old, "old").unwrap();
+    let refused = |report: &str, flags: &[&str], name, status| {
+        let report = folder.file(report);
+        let flags = [&["--report", report.to_str().unwrap()], flags].concat();
+        fails(&input, &output, &flags, name, status);
+        assert_eq!(folder.names(), ["in.mkv", "old.json"]);
+    };
+    for flags in [&[][..], &["-y"]] {
+        refused("in.mkv", flags, "output-is-input", 6);
+        refused("out.mkv", flags, "option-invalid", 2);
+        refused("../no-such-folder/r.json", flags, "output-unwritable", 6);
+        refused("", flags, "output-unwritable", 6);
+    }
+    refused("old.json", &[], "output-exists", 6);
+    assert_eq!((fs::read(&input).unwrap(), fs::read(&old).unwrap()), (before, b"old".to_vec()));
+    let json = upscale(&input, &output, &["-y", "--report", old.to_str().unwrap()]).succeeded().json();
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&fs::read(&old).unwrap()).unwrap(), json);
+    assert_eq!(folder.names(), ["in.mkv", "old.json", "out.mkv"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_report_under_another_name_is_still_the_same_file() {
+    let folder = Folder::new();
+    let (input, output) = (folder.clip("in.mkv", CLIP), folder.file("out.mkv"));
+    let (source, nowhere) = (folder.file("source.json"), folder.file("nowhere.json"));
+    std::os::unix::fs::symlink(&input, &source).unwrap();
+    std::os::unix::fs::symlink(&output, &nowhere).unwrap();
+    let dotted = folder.file("./out.mkv");
+    for (report, name, status) in
+        [(&source, "output-is-input", 6), (&nowhere, "output-unwritable", 6), (&dotted, "option-invalid", 2)]
+    {
+        fails(&input, &output, &["-y", "--report", report.to_str().unwrap()], name, status);
+    }
+    upscale(&input, Path::new("null:"), &["--report", "/dev/null"]).succeeded();
+    assert!(!fs::metadata("/dev/null").unwrap().is_file());
+}
+
+#[test]
+fn an_option_of_an_encoder_without_an_encoder() {
+    let folder = Folder::new();
+    let input = folder.clip("in.mkv", CLIP);
+    let raw = folder.file("out.yuv");
+    for output in [Path::new("null:"), Path::new("hash:"), Path::new("-"), &raw] {
+        for (option, value) in [
+            ("--codec", "h264"),
+            ("--encoder", "libx264"),
+            ("--crf", "20"),
+            ("--bitrate", "900"),
+            ("--max-bitrate", "900"),
+            ("--preset", "slow"),
+            ("--tune", "grain"),
+            ("--gop", "9"),
+            ("--bframes", "0"),
+            ("--encode-workers", "1"),
+        ] {
+            let arguments = [Path::new("-i"), &input, Path::new("-o"), output].map(Path::as_os_str);
+            let answer = rave(arguments.into_iter().chain([option.as_ref(), value.as_ref()]));
+            assert_eq!((answer.error_name(), answer.status), ("option-invalid", 2), "{}", answer.stderr);
+            assert!(answer.stderr.contains(option), "{}", answer.stderr);
+        }
+    }
+    assert_eq!(folder.names(), ["in.mkv"]);
+}
+
+#[test]
 fn models_that_cannot_be_used() {
     let folder = Folder::new();
     let (input, output) = (folder.clip("in.mkv", CLIP), folder.file("out.mkv"));

@@ -87,11 +87,18 @@ pub fn answer(output: Output) -> Answer {
     answer
 }
 
-/// Upscales with the interpolation model and JSON output.
+/// Upscales with the interpolation model and JSON output, and with a fast preset where something is encoded.
 pub fn upscale(input: &Path, output: &Path, further: &[&str]) -> Answer {
     let arguments = [OsStr::new("-i"), input.as_os_str(), OsStr::new("-o"), output.as_os_str()];
-    let fixed = ["--json", "-m", "resize-cubic-x2", "--preset", "ultrafast"].map(OsStr::new);
-    rave(arguments.into_iter().chain(fixed).chain(further.iter().map(OsStr::new)))
+    let is_encoded =
+        !["null:", "hash:", "-"].map(Path::new).contains(&output) && !has_extension(output, &["y4m", "yuv"]);
+    let preset = if is_encoded { &["--preset", "ultrafast"][..] } else { &[] };
+    let flags = ["--json", "-m", "resize-cubic-x2"].iter().chain(preset).chain(further);
+    rave(arguments.into_iter().chain(flags.map(OsStr::new)))
+}
+
+fn has_extension(path: &Path, extensions: &[&str]) -> bool {
+    path.extension().is_some_and(|extension| extensions.iter().any(|known| extension == *known))
 }
 
 /// A field of each frame of the first video stream, as ffprobe prints it.

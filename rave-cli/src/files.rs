@@ -1,0 +1,89 @@
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rave_core::BoxError;
+use rave_ffmpeg::Input;
+use rave_pipeline::{Error, Existing};
+
+use crate::usage::Usage;
+
+/// Checks before the work that `reports` can be written after it, each to a file of its own.
+pub fn check(
+    reports: &[&Path],
+    inputs: &[&Input],
+    output: Option<&Path>,
+    existing: Existing,
+) -> Result<(), BoxError> {
+    let inputs: Vec<_> = inputs.iter().filter_map(|input| place_of(input)).collect();
+    let mut taken: Vec<_> = output.map(resolved).into_iter().collect();
+    for &report in reports {
+        let place = resolved(report);
+        if inputs.contains(&place) {
+            return Err(Error::OutputIsInput { path: report.to_path_buf() }.into());
+        }
+        if taken.contains(&place) {
+            let words = format!("{} is named for two outputs; give each its own file", report.display());
+            return Err(Usage(words).into());
+        }
+        check_writable(report, existing)?;
+        taken.push(place);
+    }
+    Ok(())
+}
+
+fn place_of(input: &Input) -> Option<PathBuf> {
+    if let Input::File(path) = input { Some(resolved(path)) } else { None }
+}
+
+/// The path without links, also of a file that is yet to be.
+fn resolved(path: &Path) -> PathBuf {
+    let in_folder = || Some(fs::canonicalize(folder_of(path)).ok()?.join(path.file_name()?));
+    fs::canonicalize(path).ok().or_else(in_folder).unwrap_or_else(|| path.to_path_buf())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn check_writable(path: &Path, existing: Existing) -> Result<(), Error> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Err(unwritable(path, io::ErrorKind::IsADirectory.into())),
+        Ok(metadata) if metadata.is_file() && existing == Existing::Keep => {
+            Err(Error::OutputExists { path: path.to_path_buf() })
+        }
+        Ok(_) => Ok(()),
+        // What it points to may be the output, once that is there.
+        Err(_) if path.is_symlink() => Err(unwritable(path, io::Error::other("it is a link to nowhere"))),
+        Err(_) => match fs::metadata(folder_of(path)) {
+            Ok(folder) if folder.is_dir() => Ok(()),
+            Ok(_) => Err(unwritable(path, io::ErrorKind::NotADirectory.into())),
+            Err(source) => Err(unwritable(path, source)),
+        },
+    }
+}
+
+/// Writes a report: a file under a temporary name first, so that no half one has the final name; a device or a pipe as
+/// it is.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), BoxError> {
+    let is_file = fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
+    let written =
+        if is_file || !path.exists() { replace(&resolved(path), bytes) } else { fs::write(path, bytes) };
+    written.map_err(|source| unwritable(path, source).into())
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}.part", std::process::id()));
+    fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path)).inspect_err(|_| {
+        let _ = fs::remove_file(&temporary);
+    })
+}
+
+fn unwritable(path: &Path, source: io::Error) -> Error {
+    let path = path.to_path_buf();
+    match source.kind() {
+        io::ErrorKind::StorageFull => Error::DiskFull { path, source },
+        _ => Error::OutputUnwritable { path, source },
+    }
+}
