@@ -56,3 +56,20 @@ fn a_map_that_matches_nothing_is_a_usage_error() {
         assert_eq!(folder.names(), ["in.mkv", "s.srt"], "nothing is left");
     }
 }
+
+#[test]
+fn a_part_may_begin_within_a_caption() {
+    let folder = Folder::new();
+    let whole = film(&folder);
+    let whole = whole.to_str().unwrap();
+    for (name, codecs) in [
+        ("mkv", "-map 0:v -map 0:s -c:v copy -c:s srt"),
+        ("ass.mkv", "-map 0:v -map 0:s -c:v copy -c:s ass"),
+        ("mp4", "-map 0:v -map 0:s -c:v copy -c:s mov_text"),
+    ] {
+        let input = folder.clip(&format!("part.{name}"), &format!("-i {whole} {codecs}"));
+        let output = folder.file(&format!("out.{name}"));
+        let json = upscale(&input, &output, &["-ss", "0.2", "-t", "0.16"]).succeeded().json();
+        assert_eq!(json["frames"].as_u64(), Some(4), "{name}");
+    }
+}

@@ -149,7 +149,8 @@ impl Pair<'_> {
         let part = parts_of(after, before).min_by_key(off).filter(|_| !before.is_continuous);
         let worst = match part {
             Some(start) if announced.is_part || before.packets.len() == after.packets.len() => {
-                clock.worst(before.packets[start..].iter().zip(&after.packets))
+                let packets = before.packets[start..].iter().zip(&after.packets);
+                clock.worst(packets.filter(|(before, _)| !self.is_clipped(before, announced, &clock)))
             }
             // Sound that was cut begins and ends within a packet.
             _ if announced.is_part => return None,
@@ -171,6 +172,14 @@ impl Pair<'_> {
             _ => finding(Verdict::Different)
                 .noted(format!("up to {milliseconds:+.1} ms off against the video")),
         })
+    }
+
+    /// Whether it is a caption that began before the part that was asked for, so that it now begins with the part.
+    fn is_clipped(&self, packet: &PacketRecord, announced: &Announced, clock: &Clock) -> bool {
+        let begins = self.output.video.timestamps.first().copied().map(nanoseconds);
+        let begun = packet.time.map(|time| nanoseconds(time) + clock.shift_nanoseconds);
+        let is_earlier = begun.zip(begins).is_some_and(|(begun, begins)| begun < begins);
+        announced.is_part && self.before.kind == StreamKind::Subtitle && is_earlier
     }
 
     /// Half a frame for what was converted: its pieces begin elsewhere.
