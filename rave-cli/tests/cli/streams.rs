@@ -67,8 +67,8 @@ fn a_part_may_begin_within_a_caption() {
         ("ass.mkv", "-map 0:v -map 0:s -c:v copy -c:s ass"),
         ("mp4", "-map 0:v -map 0:s -c:v copy -c:s mov_text"),
     ] {
-        let input = folder.clip(&format!("part.{name}"), &format!("-i {whole} {codecs}"));
-        let output = folder.file(&format!("out.{name}"));
+        let input = folder.clip(format!("part.{name}"), &format!("-i {whole} {codecs}"));
+        let output = folder.file(format!("out.{name}"));
         let json = upscale(&input, &output, &["-ss", "0.2", "-t", "0.16"]).succeeded().json();
         assert_eq!(json["frames"].as_u64(), Some(4), "{name}");
     }
