@@ -15,7 +15,7 @@ pub struct PictureArgs {
     /// The largest output that fits into this size
     #[arg(long, value_name = "WxH", value_parser = parse_fit, conflicts_with = "scale", help_heading = "Picture")]
     pub fit: Option<(u32, u32)>,
-    /// Make pictures of interlaced frames: auto (where they are combed), off, or bwdif (always)
+    /// Make pictures of interlaced frames: auto (where they say so and are combed), off, or bwdif (always)
     #[arg(long, value_name = "HOW", default_value = "auto", value_parser = parse_deinterlacing, help_heading = "Picture")]
     pub deinterlace: Deinterlacing,
     /// Turn the pictures upright instead of handing their rotation on

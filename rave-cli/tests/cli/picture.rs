@@ -164,7 +164,9 @@ fn combed_pictures_are_deinterlaced_unless_that_is_off() {
     let (is_done, left, notices) = run(&flagged, &[]);
     assert!(is_done && left == 0 && notices.contains("deinterlaced"), "{notices}");
     let (is_done, _, notices) = run(&unflagged, &[]);
-    assert!(is_done && notices.contains("nothing says so"), "{notices}");
+    assert!(!is_done && notices.contains("look combed"), "{notices}");
+    let (is_done, left, _) = run(&unflagged, &["--deinterlace", "bwdif"]);
+    assert!(is_done && left == 0);
     let (is_done, left, notices) = run(&flagged, &["--deinterlace", "off"]);
     assert!(!is_done && left == 20 && notices.contains("combed"), "{left} {notices}");
     let (is_done, _, notices) = run(&pictures, &[]);

@@ -11,7 +11,8 @@ use crate::Error;
 /// What becomes of frames that are made of two fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Deinterlacing {
-    /// They are made pictures if they show combing, or say that they are fields and do not move.
+    /// Those that say that they are fields are made pictures, unless they are seen to be pictures. Others are never
+    /// changed: fine patterns that move look like combing; it is told.
     #[default]
     Auto,
     /// They are enlarged as they are.
@@ -114,8 +115,11 @@ impl Sample {
                 (FieldPlan::Deinterlaced(fields), Some("fields are made pictures (bwdif)"))
             }
             (Deinterlacing::Auto, true) if fields != Fields::Flagged => (
-                FieldPlan::Deinterlaced(fields),
-                Some("the pictures are combed although nothing says so: all are deinterlaced (bwdif)"),
+                FieldPlan::Kept,
+                Some(
+                    "the pictures look combed although they do not say that they are fields: they are enlarged as they are; \
+                     --deinterlace bwdif makes pictures of fields",
+                ),
             ),
             (Deinterlacing::Auto, true) => (
                 FieldPlan::Deinterlaced(fields),
@@ -172,7 +176,8 @@ mod tests {
         for (sample, wanted, plan) in [
             (sample(0, 39, 0), Auto, FieldPlan::Kept),
             (sample(0, 39, 1), Auto, FieldPlan::Kept),
-            (sample(0, 39, 30), Auto, FieldPlan::Deinterlaced(Fields::AllTopFirst)),
+            (sample(0, 39, 30), Auto, FieldPlan::Kept),
+            (sample(0, 39, 30), Bwdif, FieldPlan::Deinterlaced(Fields::AllTopFirst)),
             (sample(40, 39, 30), Auto, flagged),
             (sample(40, 39, 0), Auto, FieldPlan::Pictures),
             (sample(40, 0, 0), Auto, flagged),
@@ -185,5 +190,6 @@ mod tests {
         assert_eq!(Sample { flagged: 40, seen: gentle }.plan(Auto).0, flagged);
         assert_eq!(Sample { flagged: 0, seen: gentle }.plan(Auto).0, FieldPlan::Kept);
         assert!(sample(40, 39, 30).plan(Off).1.unwrap().contains("combed"));
+        assert!(sample(0, 39, 30).plan(Auto).1.unwrap().contains("look combed"));
     }
 }
