@@ -45,6 +45,7 @@ mod color;
 mod comb;
 mod convert;
 mod deinterlace;
+mod device_times;
 mod digest;
 mod error;
 mod format;
@@ -65,6 +66,7 @@ pub use convert::{
     ChromaFilter, Convert, Converter, Dither, MatrixCoefficients, Orient, Quantization, Resize,
 };
 pub use deinterlace::{Deinterlace, Fields};
+pub use device_times::{DeviceTimes, DeviceTotals};
 pub use digest::Digest;
 pub use error::{BoxError, Code, CodedError, CustomError, Error};
 pub use format::{Chroma, Packing, PixelFormat, Sample};

@@ -1,4 +1,6 @@
-use crate::BoxError;
+use std::time::Duration;
+
+use crate::{BoxError, DeviceTimes};
 
 /// A step between source and sink that turns items into items, N to M.
 ///
@@ -51,6 +53,29 @@ pub trait Stage: Send {
     /// # Errors
     /// As for [`process`](Self::process).
     fn finish(&mut self, emit: &mut dyn FnMut(Self::Output)) -> Result<(), BoxError>;
+
+    /// How long it waits for the next item before [`flush`](Self::flush) is to be called, from now on; `None` if it holds
+    /// nothing back that could leave without another item.
+    ///
+    /// A stage that gathers items says so here, so that a slow or live source does not keep them for long.
+    fn patience(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Emits what it holds back only to do it together with what comes next: nothing has come for as long as its
+    /// [`patience`](Self::patience). More items may follow.
+    ///
+    /// # Errors
+    /// As for [`process`](Self::process).
+    fn flush(&mut self, emit: &mut dyn FnMut(Self::Output)) -> Result<(), BoxError> {
+        let _ = emit;
+        Ok(())
+    }
+
+    /// Where it is noted when its work ran, if that runs on a device. Asked for once, before the first item.
+    fn device_times(&self) -> Option<DeviceTimes> {
+        None
+    }
 }
 
 /// The end of a pipeline.

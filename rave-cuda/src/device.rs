@@ -4,13 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use cudarc::driver::sys::{self, CUdevice_attribute as Attribute, CUresult};
-use cudarc::driver::{CudaContext, CudaFunction, DriverError, result};
+use cudarc::driver::{CudaContext, CudaEvent, CudaFunction, DriverError, result};
 use cudarc::nvrtc::Ptx;
 use parking_lot::Mutex;
 
 use crate::error::{During, Error};
 use crate::kernels::{Entry, Topic};
 use crate::stream::Stream;
+use crate::timer::timing_event;
 
 /// The CUDA version whose PTX (ISA 8.4) is built in; drivers from 550 on support it.
 const NEEDED_CUDA: (u32, u32) = (12, 4);
@@ -51,6 +52,7 @@ pub struct Device {
 struct Inner {
     context: Arc<CudaContext>,
     functions: Mutex<HashMap<Entry, CudaFunction>>,
+    epoch: Mutex<Option<Arc<CudaEvent>>>,
 }
 
 impl Device {
@@ -69,7 +71,7 @@ impl Device {
         // be that of a context that was given back since, for a primary context keeps its handle.
         unsafe { result::ctx::set_current(context.cu_ctx()) }.during("bind the GPU to a thread")?;
         check_capability(&context)?;
-        Ok(Self { inner: Arc::new(Inner { context, functions: Mutex::default() }) })
+        Ok(Self { inner: Arc::new(Inner { context, functions: Mutex::default(), epoch: Mutex::default() }) })
     }
 
     /// Every GPU that the driver shows to this process. Each is opened for a moment to ask for its free memory.
@@ -113,6 +115,18 @@ impl Device {
     /// cudarc's context, for crates that build on this one.
     pub fn context(&self) -> &Arc<CudaContext> {
         &self.inner.context
+    }
+
+    /// An event in the past from which the times of all work on this device count.
+    pub(crate) fn epoch(&self) -> Result<Arc<CudaEvent>, Error> {
+        let mut epoch = self.inner.epoch.lock();
+        if let Some(epoch) = &*epoch {
+            return Ok(Arc::clone(epoch));
+        }
+        let (event, stream) = (timing_event(&self.inner.context)?, self.new_stream()?);
+        event.record(stream.cudarc()).during("record an event")?;
+        stream.synchronize()?;
+        Ok(Arc::clone(epoch.insert(Arc::new(event))))
     }
 
     /// Loads every kernel of a file, so that a missing one is found before the first frame.

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use rave_core::{
-    BoxError, Chroma, Error as FrameError, Kernel, Layout, Packing, PixelFormat, Rational, ResampleAxis,
-    Stage, VideoInfo,
+    BoxError, Chroma, DeviceTimes, Error as FrameError, Kernel, Layout, Packing, PixelFormat, Rational,
+    ResampleAxis, Stage, VideoInfo,
 };
 
 use crate::buffer::{CudaBuffer, CudaFrame};
@@ -14,6 +14,7 @@ use crate::layout::{check_frame, device_layout, kind, max_code, param_planes};
 use crate::params::{Params, Plane, Resample};
 use crate::pool::Pool;
 use crate::stream::Stream;
+use crate::timer::WorkTimer;
 use crate::transfer::upload_bytes;
 
 /// Rows that a thread of the horizontal pass handles: `ROWS` in rave-cuda/kernels/resample.cu.
@@ -29,6 +30,7 @@ pub struct CudaResize {
     tables: Vec<Arc<Table>>,
     pool: Pool,
     stream: Stream,
+    timer: WorkTimer,
 }
 
 /// A filter in GPU memory: starts, then weights.
@@ -52,7 +54,8 @@ impl CudaResize {
         let tables = plan.filters.iter().map(upload).collect::<Result<Vec<_>, Error>>()?;
         let output = VideoInfo { width: size.0, height: size.1, ..resized(input, size)? };
         let layout = device_layout(input.format, size.0, size.1)?;
-        Ok(Self { plan, output, layout, tables, pool: pool.clone(), stream })
+        let timer = WorkTimer::new(device, &stream)?;
+        Ok(Self { plan, output, layout, tables, pool: pool.clone(), stream, timer })
     }
 
     /// What the emitted frames are.
@@ -81,17 +84,15 @@ impl CudaResize {
             weights: weights.collect(),
             starts,
         };
-        for launch in self.plan.launches(&addresses, frame.layout(), &self.layout) {
+        let launches = self.plan.launches(&addresses, frame.layout(), &self.layout);
+        let (device, stream) = (self.pool.device(), &self.stream);
+        self.timer.around(|| {
             // SAFETY: layouts are checked above and by `Frame::new`, the buffer between the passes has the plan's size,
-            // and filters reach no sample outside of their input; the accesses live until after the loop.
-            unsafe { self.device().launch(&self.stream, &launch) }?;
-        }
+            // and filters reach no sample outside of their input; the accesses live until after the launches.
+            launches.into_iter().try_for_each(|launch| unsafe { device.launch(stream, &launch) })
+        })?;
         drop((source, middle, target));
         Ok(output)
-    }
-
-    fn device(&self) -> &Device {
-        self.pool.device()
     }
 }
 
@@ -106,6 +107,10 @@ impl Stage for CudaResize {
 
     fn finish(&mut self, _emit: &mut dyn FnMut(CudaFrame)) -> Result<(), BoxError> {
         Ok(())
+    }
+
+    fn device_times(&self) -> Option<DeviceTimes> {
+        Some(self.timer.times())
     }
 }
 

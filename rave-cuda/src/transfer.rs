@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 
 use cudarc::driver::{CudaContext, HostSlice, PinnedHostSlice, result};
-use rave_core::{BoxError, HostBuffer, HostFrame, HostPool, Layout, Plane, Stage, VideoInfo};
+use rave_core::{BoxError, DeviceTimes, HostBuffer, HostFrame, HostPool, Layout, Plane, Stage, VideoInfo};
 use std::sync::Arc;
 
 use crate::buffer::{CudaBuffer, CudaFrame};
@@ -9,6 +9,7 @@ use crate::error::{During, Error};
 use crate::layout::{check_frame, device_layout};
 use crate::pool::Pool;
 use crate::stream::Stream;
+use crate::timer::WorkTimer;
 
 /// Frames that are on their way at once: one is copied by the GPU while the host copies the other.
 const DEPTH: usize = 2;
@@ -34,28 +35,37 @@ impl Staging {
     }
 
     /// Enqueues the copy of everything to the device.
-    fn upload(&mut self, stream: &Stream, target: &mut CudaFrame) -> Result<(), Error> {
+    fn upload(
+        &mut self,
+        stream: &Stream,
+        target: &mut CudaFrame,
+        timer: &mut WorkTimer,
+    ) -> Result<(), Error> {
         let access = target.buffer_mut().write(stream)?;
         stream.bind()?;
         // SAFETY: the slice is used on this stream only; the guard, which records the event that the host waits for,
         // lives until after the enqueue.
         let (bytes, _recorded) = unsafe { self.memory.stream_synced_slice(stream.cudarc()) };
-        // SAFETY: the staging has the length of the layout, which `Frame::new` has found in the buffer; the staging is
-        // neither written nor freed before its event.
-        unsafe { result::memcpy_htod_async(access.address(), bytes, stream.as_raw()) }
-            .during("copy a frame to the GPU")
+        timer.around(|| {
+            // SAFETY: the staging has the length of the layout, which `Frame::new` has found in the buffer; the staging is
+            // neither written nor freed before its event.
+            unsafe { result::memcpy_htod_async(access.address(), bytes, stream.as_raw()) }
+                .during("copy a frame to the GPU")
+        })
     }
 
     /// Enqueues the copy of everything from the device.
-    fn download(&mut self, stream: &Stream, source: &CudaFrame) -> Result<(), Error> {
+    fn download(&mut self, stream: &Stream, source: &CudaFrame, timer: &mut WorkTimer) -> Result<(), Error> {
         let access = source.buffer().read(stream)?;
         stream.bind()?;
         // SAFETY: as in `upload`.
         let (bytes, _recorded) = unsafe { self.memory.stream_synced_mut_slice(stream.cudarc()) };
         let bytes = &mut bytes[..source.layout().size_bytes()];
-        // SAFETY: `Frame::new` has found the layout's bytes in the buffer; the staging is not read before its event.
-        unsafe { result::memcpy_dtoh_async(bytes, access.address(), stream.as_raw()) }
-            .during("copy a frame from the GPU")
+        timer.around(|| {
+            // SAFETY: `Frame::new` has found the layout's bytes in the buffer; the staging is not read before its event.
+            unsafe { result::memcpy_dtoh_async(bytes, access.address(), stream.as_raw()) }
+                .during("copy a frame from the GPU")
+        })
     }
 }
 
@@ -69,6 +79,7 @@ pub struct Upload {
     pool: Pool,
     stream: Stream,
     staging: VecDeque<Staging>,
+    timer: WorkTimer,
 }
 
 impl Upload {
@@ -79,7 +90,9 @@ impl Upload {
     pub fn new(pool: &Pool, input: &VideoInfo) -> Result<Self, Error> {
         let layout = device_layout(input.format, input.width, input.height)?;
         let staging = Staging::ring(pool.device().context(), layout.size_bytes(), WRITE_COMBINED)?;
-        Ok(Self { info: *input, layout, pool: pool.clone(), stream: pool.device().new_stream()?, staging })
+        let stream = pool.device().new_stream()?;
+        let timer = WorkTimer::new(pool.device(), &stream)?;
+        Ok(Self { info: *input, layout, pool: pool.clone(), stream, staging, timer })
     }
 
     /// Enqueues the copy of one frame; its time, colour and field order stay.
@@ -93,7 +106,7 @@ impl Upload {
         let staging = &mut self.staging[0];
         let bytes = staging.memory.as_mut_slice().during("wait for an upload")?;
         copy_rows(frame.buffer().as_bytes(), frame.layout(), bytes, &self.layout);
-        staging.upload(&self.stream, &mut target)?;
+        staging.upload(&self.stream, &mut target, &mut self.timer)?;
         self.pool.count_upload(self.layout.size_bytes());
         Ok(target)
     }
@@ -111,6 +124,10 @@ impl Stage for Upload {
     fn finish(&mut self, _emit: &mut dyn FnMut(CudaFrame)) -> Result<(), BoxError> {
         Ok(())
     }
+
+    fn device_times(&self) -> Option<DeviceTimes> {
+        Some(self.timer.times())
+    }
 }
 
 /// Copies frames from GPU memory to host memory: the one place where the host waits for the GPU.
@@ -125,6 +142,7 @@ pub struct Download {
     idle: VecDeque<Staging>,
     pending: VecDeque<Pending>,
     pool: HostPool,
+    timer: WorkTimer,
 }
 
 /// A frame whose bytes are on their way.
@@ -144,11 +162,13 @@ impl Download {
     pub fn new(pool: &Pool, input: &VideoInfo) -> Result<Self, Error> {
         let (format, width, height) = (input.format, input.width, input.height);
         let staged = device_layout(format, width, height)?.size_bytes();
+        let stream = pool.device().new_stream()?;
         Ok(Self {
             info: *input,
             layout: Layout::packed(format, width, height)?,
             device_pool: pool.clone(),
-            stream: pool.device().new_stream()?,
+            timer: WorkTimer::new(pool.device(), &stream)?,
+            stream,
             idle: Staging::ring(pool.device().context(), staged, PLAIN)?,
             pending: VecDeque::new(),
             pool: HostPool::new(),
@@ -164,7 +184,7 @@ impl Download {
         if staging.memory.len() < needed {
             staging = Staging::new(self.stream.cudarc().context(), needed, PLAIN)?;
         }
-        staging.download(&self.stream, frame)?;
+        staging.download(&self.stream, frame, &mut self.timer)?;
         self.device_pool.count_download(needed);
         let (layout, color, info) = (*frame.layout(), frame.color(), frame.info());
         self.pending.push_back(Pending { staging, layout, color, info });
@@ -197,6 +217,10 @@ impl Stage for Download {
             emit(frame);
         }
         Ok(())
+    }
+
+    fn device_times(&self) -> Option<DeviceTimes> {
+        Some(self.timer.times())
     }
 }
 

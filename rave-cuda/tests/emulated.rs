@@ -12,12 +12,15 @@ mod kernels;
 mod pool;
 #[path = "steady.rs"]
 mod steady;
+#[path = "timer.rs"]
+mod timer;
 
 /// Tests that compare what the kernels compute are many and have their like in the library: these show that the driver is
 /// called with the right arguments. What watches the GPU's memory is alone.
 const RUNS: &[&[&str]] = &[
     &[
         "pool::",
+        "timer::",
         "kernels::rgb_becomes_grey",
         "kernels::a_batch",
         "kernels::pictures_are",

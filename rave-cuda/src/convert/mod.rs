@@ -2,7 +2,7 @@ mod plan;
 #[cfg(test)]
 mod tests;
 
-use rave_core::{BoxError, ChromaFilter, ColorSpec, Layout, PixelFormat, Stage, VideoInfo};
+use rave_core::{BoxError, ChromaFilter, ColorSpec, DeviceTimes, Layout, PixelFormat, Stage, VideoInfo};
 
 use crate::buffer::{Access, CudaFrame, Use};
 use crate::device::Device;
@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::layout::{check_frame, device_layout};
 use crate::pool::Pool;
 use crate::stream::Stream;
+use crate::timer::WorkTimer;
 use plan::{Batch, Plan};
 
 /// Converts frames in GPU memory to another format and colour of the same size: the device's
@@ -139,6 +140,7 @@ pub struct CudaConvert {
     layout: Layout,
     pool: Pool,
     stream: Stream,
+    timer: WorkTimer,
 }
 
 impl CudaConvert {
@@ -157,12 +159,14 @@ impl CudaConvert {
         let size = (input.width, input.height);
         let (from, to) = ((input.format, input.color), (format, color));
         let converter = CudaConverter::new(pool.device(), from, to, size, filter)?;
+        let stream = pool.device().new_stream()?;
         Ok(Self {
             converter,
             output: VideoInfo { format, color, ..*input },
             layout: device_layout(format, size.0, size.1)?,
             pool: pool.clone(),
-            stream: pool.device().new_stream()?,
+            timer: WorkTimer::new(pool.device(), &stream)?,
+            stream,
         })
     }
 
@@ -177,7 +181,10 @@ impl CudaConvert {
     /// As for [`CudaConverter::convert`] and [`Pool::take`].
     pub fn convert(&mut self, frame: &CudaFrame) -> Result<CudaFrame, Error> {
         let mut output = self.pool.frame(self.layout, self.output.color, frame.info())?;
-        self.converter.convert(&self.stream, frame, &mut output)?;
+        let (stream, converter, to) = (&self.stream, &self.converter, self.layout);
+        let (source, target) = ([frame.buffer().read(stream)?], [output.buffer_mut().write(stream)?]);
+        self.timer.around(|| converter.enqueue(stream, (&source, frame.layout()), (&target, &to)))?;
+        drop((source, target));
         Ok(output)
     }
 }
@@ -193,5 +200,9 @@ impl Stage for CudaConvert {
 
     fn finish(&mut self, _emit: &mut dyn FnMut(CudaFrame)) -> Result<(), BoxError> {
         Ok(())
+    }
+
+    fn device_times(&self) -> Option<DeviceTimes> {
+        Some(self.timer.times())
     }
 }

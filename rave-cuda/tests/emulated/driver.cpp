@@ -17,12 +17,13 @@
 
 typedef int Result;
 typedef unsigned long long Address;
-enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, INVALID_CONTEXT = 201, NOT_FOUND = 500, NOT_READY = 600 };
+enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, INVALID_CONTEXT = 201, INVALID_HANDLE = 400, NOT_FOUND = 500, NOT_READY = 600 };
 
 struct Stream;
 struct Ticket {
     Stream* stream;
     bool is_done;
+    double millis;
 };
 struct Work {
     std::shared_ptr<Ticket> after;
@@ -33,6 +34,7 @@ struct Stream {
 };
 struct Event {
     std::shared_ptr<Ticket> ticket;
+    bool is_timed;
 };
 struct Module {
     std::string ptx;
@@ -48,6 +50,8 @@ static int primary_context;
 static thread_local void* current;
 static const size_t TOTAL = size_t(2) << 30;
 static size_t allocated;
+// The GPU's clock: every piece of work takes it a millisecond forward.
+static double now_millis;
 static std::map<Address, size_t> sizes;
 #define LOCK std::lock_guard<std::recursive_mutex> lock(mutex)
 #define NEED_CONTEXT                                                                                                   \
@@ -63,6 +67,7 @@ static void step(Stream* stream) {
     Work work = std::move(stream->queue.front());
     stream->queue.pop_front();
     work.run();
+    now_millis += 1.0;
 }
 static void drain(Stream* stream) {
     while (!stream->queue.empty()) step(stream);
@@ -144,9 +149,9 @@ Result cuStreamWaitEvent(Stream* stream, Event* event, unsigned) {
     stream->queue.push_back({event->ticket, [] {}});
     return SUCCESS;
 }
-Result cuEventCreate(Event** event, unsigned) {
+Result cuEventCreate(Event** event, unsigned flags) {
     NEED_CONTEXT;
-    return *event = new Event, SUCCESS;
+    return *event = new Event{nullptr, (flags & 2) == 0}, SUCCESS;
 }
 Result cuEventDestroy_v2(Event* event) {
     LOCK;
@@ -154,9 +159,12 @@ Result cuEventDestroy_v2(Event* event) {
 }
 Result cuEventRecord(Event* event, Stream* stream) {
     NEED_CONTEXT;
-    auto ticket = std::make_shared<Ticket>(Ticket{stream, false});
+    auto ticket = std::make_shared<Ticket>(Ticket{stream, false, 0.0});
     event->ticket = ticket;
-    return enqueue(stream, [ticket] { ticket->is_done = true; });
+    return enqueue(stream, [ticket] {
+        ticket->is_done = true;
+        ticket->millis = now_millis;
+    });
 }
 Result cuEventSynchronize(Event* event) {
     NEED_CONTEXT;
@@ -166,7 +174,12 @@ Result cuEventQuery(Event* event) {
     LOCK;
     return !event->ticket || event->ticket->is_done ? SUCCESS : NOT_READY;
 }
-Result cuEventElapsedTime(float* millis, Event*, Event*) { return *millis = 1.0f, SUCCESS; }
+Result cuEventElapsedTime(float* millis, Event* from, Event* to) {
+    LOCK;
+    if (!from->ticket || !to->ticket || !from->is_timed || !to->is_timed) return INVALID_HANDLE;
+    if (!from->ticket->is_done || !to->ticket->is_done) return NOT_READY;
+    return *millis = float(to->ticket->millis - from->ticket->millis), SUCCESS;
+}
 
 static Result copy(void* to, const void* from, size_t bytes, Stream* stream) {
     return enqueue(stream, [=] { std::memcpy(to, from, bytes); });

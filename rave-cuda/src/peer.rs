@@ -1,0 +1,112 @@
+use cudarc::driver::{CudaEvent, result};
+use rave_core::{BoxError, Layout, Stage, VideoInfo};
+
+use crate::buffer::CudaFrame;
+use crate::error::{During, Error};
+use crate::layout::check_frame;
+use crate::pool::Pool;
+use crate::stream::Stream;
+
+/// Copies frames from one GPU's memory to another's, over NVLink or the bus as the driver finds it.
+///
+/// The host waits for nothing. Each GPU has a stream of its own; events order them: the copy runs on the first one's when the
+/// target is free, and the target is used when the copy is done. Two pools of one GPU will do, too.
+///
+/// ```no_run
+/// use rave_core::{BoxError, VideoInfo};
+/// use rave_cuda::{CudaFrame, PeerCopy, Pool};
+///
+/// fn to_the_other(video: &VideoInfo, frames: &[CudaFrame], pools: [&Pool; 2]) -> Result<Vec<CudaFrame>, BoxError> {
+///     let mut copy = PeerCopy::new(pools[0], pools[1], video)?;
+///     Ok(frames.iter().map(|frame| copy.copy(frame)).collect::<Result<_, _>>()?)
+/// }
+/// ```
+pub struct PeerCopy {
+    info: VideoInfo,
+    from: Pool,
+    to: Pool,
+    source: Stream,
+    target: Stream,
+    /// On the target's stream: its buffer is free.
+    is_free: CudaEvent,
+    /// On the source's stream: the bytes are there.
+    is_copied: CudaEvent,
+}
+
+impl PeerCopy {
+    /// A stage for the frames that `input` describes, which are in memory of `from`.
+    ///
+    /// # Errors
+    /// [`Error::Cuda`] if streams or events cannot be had.
+    pub fn new(from: &Pool, to: &Pool, input: &VideoInfo) -> Result<Self, Error> {
+        let event = |pool: &Pool| pool.device().context().new_event(None).during("create an event");
+        Ok(Self {
+            info: *input,
+            source: from.device().new_stream()?,
+            target: to.device().new_stream()?,
+            is_free: event(to)?,
+            is_copied: event(from)?,
+            from: from.clone(),
+            to: to.clone(),
+        })
+    }
+
+    /// Enqueues the copy of one frame; its layout, time, colour and field order stay.
+    ///
+    /// # Errors
+    /// [`Error::Frame`] if format or size are not those of the [`VideoInfo`]; as for [`Pool::take`]; [`Error::Cuda`] if the
+    /// driver refuses the copy.
+    pub fn copy(&mut self, frame: &CudaFrame) -> Result<CudaFrame, Error> {
+        check_frame(frame.layout(), self.info.format, (self.info.width, self.info.height))?;
+        let layout = *frame.layout();
+        let mut copied = self.to.frame(layout, frame.color(), frame.info())?;
+        let enqueued = self.enqueue(frame, &mut copied, &layout);
+        if enqueued.is_err() {
+            // The buffers go back to their pools; nobody else would wait for a copy that was begun.
+            self.source.cudarc().context().record_err(self.source.cudarc().synchronize());
+        }
+        enqueued?;
+        self.from.count_download(layout.size_bytes());
+        self.to.count_upload(layout.size_bytes());
+        Ok(copied)
+    }
+
+    fn enqueue(&self, frame: &CudaFrame, copied: &mut CudaFrame, layout: &Layout) -> Result<(), Error> {
+        const COPY: &str = "copy a frame to another GPU";
+        let (source, target) = (&self.source, &self.target);
+        let (from, to) = (frame.buffer().read(source)?, copied.buffer_mut().write(target)?);
+        self.is_free.record(target.cudarc()).during(COPY)?;
+        source.wait(&self.is_free)?;
+        source.bind()?;
+        let contexts = (self.to.device().context().cu_ctx(), self.from.device().context().cu_ctx());
+        // SAFETY: both buffers hold the layout, which `Frame::new` has found in them; each address is of its context, since
+        // the accesses were given for streams of the pools' devices; both accesses live until after the enqueue.
+        unsafe {
+            result::memcpy_peer_async(
+                contexts.0,
+                to.address(),
+                contexts.1,
+                from.address(),
+                layout.size_bytes(),
+                source.as_raw(),
+            )
+        }
+        .during(COPY)?;
+        self.is_copied.record(source.cudarc()).during(COPY)?;
+        target.wait(&self.is_copied)
+    }
+}
+
+impl Stage for PeerCopy {
+    type Input = CudaFrame;
+    type Output = CudaFrame;
+
+    fn process(&mut self, input: CudaFrame, emit: &mut dyn FnMut(CudaFrame)) -> Result<(), BoxError> {
+        emit(self.copy(&input)?);
+        Ok(())
+    }
+
+    fn finish(&mut self, _emit: &mut dyn FnMut(CudaFrame)) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
