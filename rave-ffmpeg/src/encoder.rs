@@ -209,6 +209,7 @@ impl Stage for SoftwareEncoder {
 
     fn finish(&mut self, emit: &mut dyn FnMut(Packet)) -> Result<(), BoxError> {
         let Self { stream, clock, work, .. } = self;
+        clock.end();
         let mut timed = |packet| emit(clock.timed(packet, stream.codec()));
         match work {
             Work::Alone(session) => session.finish(&mut timed)?,

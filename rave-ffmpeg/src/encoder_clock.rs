@@ -13,6 +13,8 @@ pub(crate) struct EncoderClock {
     durations: BTreeMap<i64, i64>,
     frames: u64,
     last_ticks: Option<i64>,
+    /// Whether no frame follows.
+    is_ended: bool,
 }
 
 /// What the packets' times are.
@@ -27,7 +29,7 @@ enum Times {
 impl EncoderClock {
     pub(crate) fn new(container: &Container, time_base: TimeBase) -> Self {
         let times = if container.has_timestamps() { Times::Own } else { Times::Counted };
-        Self { times, time_base, durations: BTreeMap::new(), frames: 0, last_ticks: None }
+        Self { times, time_base, durations: BTreeMap::new(), frames: 0, last_ticks: None, is_ended: false }
     }
 
     /// The next frame's time in the encoder's time base.
@@ -59,15 +61,64 @@ impl EncoderClock {
         }
     }
 
+    /// No frame follows.
+    pub(crate) const fn end(&mut self) {
+        self.is_ended = true;
+    }
+
+    /// Whether the stream is so short that its packets have the order of presentation: the first is a key frame, and nothing
+    /// can stand between it and the second.
+    const fn is_too_short_to_reorder(&self) -> bool {
+        const MOST_FRAMES: u64 = 2;
+        self.is_ended && self.frames <= MOST_FRAMES
+    }
+
     /// The packet with its frame's duration, and with a decoding time.
     pub(crate) fn timed(&mut self, mut packet: Packet, codec: VideoCodec) -> Packet {
         if let Some(pts) = packet.pts {
             packet.duration_ticks = self.durations.remove(&pts.ticks()).or(packet.duration_ticks);
         }
         // These codecs' packets are in the order of presentation: hidden frames travel with the next shown one.
-        if matches!(codec, VideoCodec::Av1 | VideoCodec::Vp9 | VideoCodec::Ffv1) {
+        let is_in_order = matches!(codec, VideoCodec::Av1 | VideoCodec::Vp9 | VideoCodec::Ffv1);
+        // Of a stream that is shorter than its delay, x265 (3.5) takes a decoding time from memory that it never wrote.
+        if is_in_order || self.is_too_short_to_reorder() {
             packet.dts = packet.pts;
         }
         packet
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rave_core::{ColorSpec, FieldOrder, FrameInfo, HostBuffer, Layout, PixelFormat};
+
+    use super::*;
+
+    const TICKS: (i64, i64) = (1, 25);
+
+    fn at(ticks: i64) -> Timestamp {
+        Timestamp::new(ticks, TimeBase::new(TICKS.0, TICKS.1).unwrap())
+    }
+
+    /// The decoding time of the first packet of a stream of so many frames, whose encoder says `dts`.
+    fn first_dts(frames: i64, dts: i64) -> Option<i64> {
+        let container = Container::from_path("a.mkv".as_ref()).unwrap();
+        let mut clock = EncoderClock::new(&container, TimeBase::new(TICKS.0, TICKS.1).unwrap());
+        for ticks in 0..frames {
+            let layout = Layout::packed(PixelFormat::YUV420P, 2, 2).unwrap();
+            let info =
+                FrameInfo { pts: at(ticks), duration_ticks: None, field_order: FieldOrder::Progressive };
+            let buffer = HostBuffer::zeroed(layout.size_bytes());
+            clock.ticks(&HostFrame::new(buffer, layout, ColorSpec::BT709, info).unwrap()).unwrap();
+        }
+        clock.end();
+        let packet = Packet { pts: Some(at(0)), dts: Some(at(dts)), ..Packet::default() };
+        clock.timed(packet, VideoCodec::Hevc).dts.map(Timestamp::ticks)
+    }
+
+    #[test]
+    fn one_or_two_frames_are_decoded_when_they_are_shown_whatever_the_encoder_says() {
+        assert_eq!([1, 2, 3].map(|frames| first_dts(frames, -7)), [Some(0), Some(0), Some(-7)]);
+        assert_eq!(first_dts(1, 8_402_239_631_658_541_960), Some(0));
     }
 }

@@ -88,7 +88,10 @@ fn check_times(packets: &[Packet], times: &[i64], context: &str) {
     assert_eq!(pts, times, "{context}");
     let dts: Vec<i64> = packets.iter().map(|packet| ticks(packet.dts)).collect();
     assert!(dts.is_sorted_by(|a, b| a < b), "{context}: {dts:?}");
-    assert!(packets.iter().all(|packet| ticks(packet.dts) <= ticks(packet.pts)), "{context}");
+    assert!(
+        packets.iter().all(|packet| ticks(packet.dts) <= ticks(packet.pts)),
+        "{context}: {pts:?}, {dts:?}"
+    );
 }
 
 fn write(encoder: &SoftwareEncoder, packets: Vec<Packet>, path: &Path) {
