@@ -1,11 +1,12 @@
 use cudarc::driver::{CudaEvent, result};
-use rave_core::{BoxError, Layout, Stage, VideoInfo};
+use rave_core::{BoxError, DeviceTimes, Layout, Stage, VideoInfo};
 
 use crate::buffer::CudaFrame;
 use crate::error::{During, Error};
 use crate::layout::check_frame;
 use crate::pool::Pool;
 use crate::stream::Stream;
+use crate::timer::WorkTimer;
 
 /// Copies frames from one GPU's memory to another's, over NVLink or the bus as the driver finds it.
 ///
@@ -31,6 +32,7 @@ pub struct PeerCopy {
     is_free: CudaEvent,
     /// On the source's stream: the bytes are there.
     is_copied: CudaEvent,
+    timer: WorkTimer,
 }
 
 impl PeerCopy {
@@ -40,9 +42,11 @@ impl PeerCopy {
     /// [`Error::Cuda`] if streams or events cannot be had.
     pub fn new(from: &Pool, to: &Pool, input: &VideoInfo) -> Result<Self, Error> {
         let event = |pool: &Pool| pool.device().context().new_event(None).during("create an event");
+        let source = from.device().new_stream()?;
         Ok(Self {
             info: *input,
-            source: from.device().new_stream()?,
+            timer: WorkTimer::new(from.device(), &source)?,
+            source,
             target: to.device().new_stream()?,
             is_free: event(to)?,
             is_copied: event(from)?,
@@ -71,7 +75,7 @@ impl PeerCopy {
         Ok(copied)
     }
 
-    fn enqueue(&self, frame: &CudaFrame, copied: &mut CudaFrame, layout: &Layout) -> Result<(), Error> {
+    fn enqueue(&mut self, frame: &CudaFrame, copied: &mut CudaFrame, layout: &Layout) -> Result<(), Error> {
         const COPY: &str = "copy a frame to another GPU";
         let (source, target) = (&self.source, &self.target);
         let (from, to) = (frame.buffer().read(source)?, copied.buffer_mut().write(target)?);
@@ -79,19 +83,22 @@ impl PeerCopy {
         source.wait(&self.is_free)?;
         source.bind()?;
         let contexts = (self.to.device().context().cu_ctx(), self.from.device().context().cu_ctx());
-        // SAFETY: both buffers hold the layout, which `Frame::new` has found in them; each address is of its context, since
-        // the accesses were given for streams of the pools' devices; both accesses live until after the enqueue.
-        unsafe {
-            result::memcpy_peer_async(
-                contexts.0,
-                to.address(),
-                contexts.1,
-                from.address(),
-                layout.size_bytes(),
-                source.as_raw(),
-            )
-        }
-        .during(COPY)?;
+        let (addresses, stream) = ((to.address(), from.address()), source.as_raw());
+        self.timer.around(|| {
+            // SAFETY: both buffers hold the layout, which `Frame::new` has found in them; each address is of its context,
+            // since the accesses were given for streams of the pools' devices; both accesses live until after the enqueue.
+            unsafe {
+                result::memcpy_peer_async(
+                    contexts.0,
+                    addresses.0,
+                    contexts.1,
+                    addresses.1,
+                    layout.size_bytes(),
+                    stream,
+                )
+            }
+            .during(COPY)
+        })?;
         self.is_copied.record(source.cudarc()).during(COPY)?;
         target.wait(&self.is_copied)
     }
@@ -108,5 +115,9 @@ impl Stage for PeerCopy {
 
     fn finish(&mut self, _emit: &mut dyn FnMut(CudaFrame)) -> Result<(), BoxError> {
         Ok(())
+    }
+
+    fn device_times(&self) -> Option<DeviceTimes> {
+        Some(self.timer.times())
     }
 }

@@ -8,6 +8,8 @@ use std::process::Command;
 
 #[path = "kernels.rs"]
 mod kernels;
+#[path = "peer.rs"]
+mod peer;
 #[path = "pool.rs"]
 mod pool;
 #[path = "steady.rs"]
@@ -30,6 +32,7 @@ const RUNS: &[&[&str]] = &[
         "kernels::digests_are",
     ],
     &["steady::"],
+    &["peer::"],
 ];
 
 #[test]
@@ -54,6 +57,7 @@ fn the_gpu_tests_pass_with_an_emulated_driver() {
             .args(*filters)
             .env("LD_LIBRARY_PATH", folder.path())
             .env("RAVE_REQUIRE_GPU", "1")
+            .env("RAVE_EMULATED_GPUS", "2")
             .output()
             .expect("the program starts again");
         let said = String::from_utf8_lossy(&output.stdout);

@@ -31,9 +31,11 @@ struct Work {
 };
 struct Stream {
     std::deque<Work> queue;
+    void* context;
 };
 struct Event {
     std::shared_ptr<Ticket> ticket;
+    void* context;
     bool is_timed;
 };
 struct Module {
@@ -46,13 +48,20 @@ struct Function {
 };
 
 static std::recursive_mutex mutex;
-static int primary_context;
+// The contexts are the addresses of these; as many GPUs as RAVE_EMULATED_GPUS says, or one.
+struct Gpu {
+    size_t allocated;
+};
+static Gpu gpus[4];
 static thread_local void* current;
 static const size_t TOTAL = size_t(2) << 30;
-static size_t allocated;
 // The GPU's clock: every piece of work takes it a millisecond forward.
 static double now_millis;
-static std::map<Address, size_t> sizes;
+struct Memory {
+    size_t bytes;
+    void* context;
+};
+static std::map<Address, Memory> memories;
 #define LOCK std::lock_guard<std::recursive_mutex> lock(mutex)
 #define NEED_CONTEXT                                                                                                   \
     LOCK;                                                                                                              \
@@ -72,6 +81,18 @@ static void step(Stream* stream) {
 static void drain(Stream* stream) {
     while (!stream->queue.empty()) step(stream);
 }
+// The GPU whose memory an address is in; nullptr for everything else.
+static void* owner(Address address) {
+    auto next = memories.upper_bound(address);
+    if (next == memories.begin()) return nullptr;
+    auto& [start, memory] = *--next;
+    return address < start + memory.bytes ? memory.context : nullptr;
+}
+// GPUs here do not see each other's memory, as without peer access.
+static bool is_foreign(Address address, Stream* stream) {
+    void* context = owner(address);
+    return context != nullptr && context != stream->context;
+}
 static Result enqueue(Stream* stream, std::function<void()> run) {
     stream->queue.push_back({nullptr, std::move(run)});
     return SUCCESS;
@@ -84,7 +105,10 @@ Result cuGetErrorName(Result, const char** text) { return *text = "EMULATED", SU
 Result cuGetErrorString(Result code, const char** text) {
     return *text = code == OUT_OF_MEMORY ? "out of memory" : "an emulated error", SUCCESS;
 }
-Result cuDeviceGetCount(int* count) { return *count = 1, SUCCESS; }
+Result cuDeviceGetCount(int* count) {
+    const char* text = std::getenv("RAVE_EMULATED_GPUS");
+    return *count = text ? std::atoi(text) : 1, SUCCESS;
+}
 Result cuDeviceGet(int* device, int ordinal) { return *device = ordinal, SUCCESS; }
 Result cuDeviceGetName(char* name, int length, int) { return std::snprintf(name, length, "Emulated GPU"), SUCCESS; }
 Result cuDeviceGetUuid(char* bytes, int) { return std::memset(bytes, 7, 16), SUCCESS; }
@@ -95,7 +119,7 @@ Result cuDeviceGetAttribute(int* value, int attribute, int) {
     *value = attribute == 75 ? 9 : attribute == 76 ? 0 : attribute == 16 ? 132 : 1;
     return SUCCESS;
 }
-Result cuDevicePrimaryCtxRetain(void** context, int) { return *context = &primary_context, SUCCESS; }
+Result cuDevicePrimaryCtxRetain(void** context, int device) { return *context = &gpus[device], SUCCESS; }
 Result cuDevicePrimaryCtxRelease_v2(int) { return SUCCESS; }
 Result cuCtxGetCurrent(void** context) { return *context = current, SUCCESS; }
 Result cuCtxSetCurrent(void* context) { return current = context, SUCCESS; }
@@ -103,25 +127,26 @@ Result cuCtxSynchronize() { return SUCCESS; }
 
 Result cuMemGetInfo_v2(size_t* available, size_t* total) {
     NEED_CONTEXT;
-    return *available = TOTAL - allocated, *total = TOTAL, SUCCESS;
+    return *available = TOTAL - static_cast<Gpu*>(current)->allocated, *total = TOTAL, SUCCESS;
 }
 Result cuMemAlloc_v2(Address* address, size_t bytes) {
     NEED_CONTEXT;
+    size_t& allocated = static_cast<Gpu*>(current)->allocated;
     if (bytes > TOTAL - allocated) return OUT_OF_MEMORY;
     void* memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
     std::memset(memory, 0xee, bytes);
     allocated += bytes;
     *address = Address(memory);
-    sizes[*address] = bytes;
+    memories[*address] = {bytes, current};
     return SUCCESS;
 }
 Result cuMemFree_v2(Address address) {
     NEED_CONTEXT;
-    auto found = sizes.find(address);
-    if (found == sizes.end()) return INVALID_VALUE;
-    allocated -= found->second;
-    std::memset(reinterpret_cast<void*>(address), 0xdd, found->second);
-    sizes.erase(found);
+    auto found = memories.find(address);
+    if (found == memories.end() || found->second.context != current) return INVALID_VALUE;
+    static_cast<Gpu*>(current)->allocated -= found->second.bytes;
+    std::memset(reinterpret_cast<void*>(address), 0xdd, found->second.bytes);
+    memories.erase(found);
     std::free(reinterpret_cast<void*>(address));
     return SUCCESS;
 }
@@ -136,7 +161,7 @@ Result cuMemFreeHost(void* memory) { return std::free(memory), SUCCESS; }
 Result cuStreamCreate(Stream** stream, unsigned flags) {
     NEED_CONTEXT;
     if (flags != 1) return INVALID_VALUE;  // the pipeline's streams do not wait for the default stream
-    return *stream = new Stream, SUCCESS;
+    return *stream = new Stream{{}, current}, SUCCESS;
 }
 // Work that is still enqueued goes on, so the queue stays.
 Result cuStreamDestroy_v2(Stream*) { return SUCCESS; }
@@ -151,7 +176,7 @@ Result cuStreamWaitEvent(Stream* stream, Event* event, unsigned) {
 }
 Result cuEventCreate(Event** event, unsigned flags) {
     NEED_CONTEXT;
-    return *event = new Event{nullptr, (flags & 2) == 0}, SUCCESS;
+    return *event = new Event{nullptr, current, (flags & 2) == 0}, SUCCESS;
 }
 Result cuEventDestroy_v2(Event* event) {
     LOCK;
@@ -159,6 +184,7 @@ Result cuEventDestroy_v2(Event* event) {
 }
 Result cuEventRecord(Event* event, Stream* stream) {
     NEED_CONTEXT;
+    if (event->context != stream->context) return INVALID_HANDLE;
     auto ticket = std::make_shared<Ticket>(Ticket{stream, false, 0.0});
     event->ticket = ticket;
     return enqueue(stream, [ticket] {
@@ -186,14 +212,22 @@ static Result copy(void* to, const void* from, size_t bytes, Stream* stream) {
 }
 Result cuMemcpyHtoDAsync_v2(Address to, const void* from, size_t bytes, Stream* stream) {
     NEED_CONTEXT;
+    if (is_foreign(to, stream)) return INVALID_VALUE;
     return copy(reinterpret_cast<void*>(to), from, bytes, stream);
 }
 Result cuMemcpyDtoHAsync_v2(void* to, Address from, size_t bytes, Stream* stream) {
     NEED_CONTEXT;
+    if (is_foreign(from, stream)) return INVALID_VALUE;
     return copy(to, reinterpret_cast<const void*>(from), bytes, stream);
 }
 Result cuMemcpyDtoDAsync_v2(Address to, Address from, size_t bytes, Stream* stream) {
     NEED_CONTEXT;
+    if (is_foreign(to, stream) || is_foreign(from, stream)) return INVALID_VALUE;
+    return copy(reinterpret_cast<void*>(to), reinterpret_cast<const void*>(from), bytes, stream);
+}
+Result cuMemcpyPeerAsync(Address to, void* to_context, Address from, void* from_context, size_t bytes, Stream* stream) {
+    NEED_CONTEXT;
+    if (current != stream->context || owner(to) != to_context || owner(from) != from_context) return INVALID_VALUE;
     return copy(reinterpret_cast<void*>(to), reinterpret_cast<const void*>(from), bytes, stream);
 }
 // Both memories are the host's here, whatever their types.
@@ -264,6 +298,11 @@ Result cuLaunchKernel(
     NEED_CONTEXT;
     if (gx == 0 || gy == 0 || gz == 0 || gy > 65535 || gz > 65535 || bx * by * bz > 1024) return INVALID_VALUE;
     std::string bytes(static_cast<const char*>(params[0]), function->params_bytes);
+    for (size_t at = 0; at + sizeof(Address) <= bytes.size(); at += sizeof(Address)) {
+        Address address;
+        std::memcpy(&address, bytes.data() + at, sizeof(Address));
+        if (is_foreign(address, stream)) return INVALID_VALUE;
+    }
     return enqueue(stream, [=] {
         unsigned grid[3] = {gx, gy, gz}, block[3] = {bx, by, bz};
         function->kernel(grid, block, bytes.data());
