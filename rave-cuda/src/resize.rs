@@ -6,7 +6,6 @@ use rave_core::{
 };
 
 use crate::buffer::{CudaBuffer, CudaFrame};
-use crate::device::Device;
 use crate::error::Error;
 use crate::filter::Filter;
 use crate::kernels::{Entry, Geometry, Launch, Topic};

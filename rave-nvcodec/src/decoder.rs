@@ -10,7 +10,7 @@ mod sessions;
 pub(crate) mod surface;
 mod worker;
 
-use rave_core::{BoxError, Frame, FrameInfo, Packet, Stage, VideoInfo};
+use rave_core::{BoxError, DeviceTimes, Frame, FrameInfo, Packet, Stage, VideoInfo};
 use rave_cuda::{CudaFrame, Pool};
 
 use crate::decoder::core::{Core, Picture};
@@ -103,6 +103,10 @@ impl Stage for NvDecoder {
         let Self { core, stamper, .. } = self;
         core.drain(&mut |picture| emit(stamper.stamp(picture)))?;
         Ok(stamper.check(core.codec(), core.packets())?)
+    }
+
+    fn device_times(&self) -> Option<DeviceTimes> {
+        Some(self.report.device_times())
     }
 }
 

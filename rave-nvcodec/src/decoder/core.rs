@@ -202,9 +202,10 @@ impl Core {
         }
         // The old one gives its memory back before a new one takes its own.
         self.session = None;
-        let device = self.pool.device();
-        self.session =
-            Some(Session::new(&self.library, device, &self.stream, sequence, self.options.deinterlace)?);
+        let (device, times) = (self.pool.device(), &self.report.0.times);
+        let deinterlace = self.options.deinterlace;
+        let session = Session::new(&self.library, device, &self.stream, sequence, deinterlace, times)?;
+        self.session = Some(session);
         Ok(())
     }
 

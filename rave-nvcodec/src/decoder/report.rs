@@ -2,6 +2,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rave_core::DeviceTimes;
+
 /// What happened while decoding, as counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DecodeReport {
@@ -39,6 +41,8 @@ pub(crate) struct Counters {
     pub(crate) color_conflicts: AtomicU64,
     pub(crate) sessions: AtomicU64,
     pub(crate) engines: AtomicU64,
+    /// From when a picture is asked for until its copy is there.
+    pub(crate) times: DeviceTimes,
 }
 
 pub(crate) fn count(counter: &AtomicU64) {
@@ -54,6 +58,12 @@ impl DecodeReportHandle {
         let handle = Self::default();
         handle.0.sessions.store(sessions as u64, Ordering::Relaxed);
         handle
+    }
+
+    /// When the GPU worked on each picture: from when the picture is asked for, through what the hardware still has to do for it,
+    /// until its copy is there. All sessions add to it.
+    pub fn device_times(&self) -> DeviceTimes {
+        self.0.times.clone()
     }
 
     /// The counts now.

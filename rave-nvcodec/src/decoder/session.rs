@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use cudarc::driver::{CudaEvent, DriverError, sys};
-use rave_cuda::{CudaFrame, Device, Stream};
+use rave_core::DeviceTimes;
+use rave_cuda::{CudaFrame, Device, Stream, WorkTimer};
 
 use crate::coded_picture::CodedPicture;
 use crate::decoder::Deinterlace;
@@ -22,6 +23,7 @@ pub(crate) struct Session {
     /// The surfaces' greatest size.
     max_size: (u32, u32),
     stream: Stream,
+    timer: WorkTimer,
 }
 
 impl Session {
@@ -31,6 +33,7 @@ impl Session {
         stream: &Stream,
         sequence: Sequence,
         deinterlace: Deinterlace,
+        times: &DeviceTimes,
     ) -> Result<Self, DecodeError> {
         let format = sequence.format;
         let surface = SurfaceFormat::of(format).ok_or(Refusal::Format { format })?;
@@ -43,6 +46,7 @@ impl Session {
             sequence,
             max_size: sequence.surface_size(),
             stream: stream.clone(),
+            timer: WorkTimer::with_times(device, stream, times)?,
         })
     }
 
@@ -87,15 +91,20 @@ impl Session {
         let event = self.event()?;
         let layout = *target.layout();
         let access = target.buffer_mut().write(&self.stream)?;
-        let mut params = processing_params(shown, &self.stream);
-        let surface = MappedSurface::new(&self.decoder, shown.picture_index, &mut params)?;
-        let status = self.decoder.status(shown.picture_index);
-        let copies = plane_copies(&self.sequence, &layout, surface.pitch_bytes);
-        let enqueued = copies.iter().try_for_each(|copy| {
-            // SAFETY: the surface is mapped and holds the sequence's picture; the frame holds its layout and is ours
-            // until the access is dropped.
-            unsafe { enqueue_copy(copy, &surface, access.address(), &self.stream) }
-        });
+        let Self { decoder, sequence, stream, timer, .. } = self;
+        let (surface, status, enqueued) = timer.around(|| {
+            let mut params = processing_params(shown, stream);
+            // Returns when the hardware has decoded the picture.
+            let surface = MappedSurface::new(decoder, shown.picture_index, &mut params)?;
+            let status = decoder.status(shown.picture_index);
+            let copies = plane_copies(sequence, &layout, surface.pitch_bytes);
+            let enqueued = copies.iter().try_for_each(|copy| {
+                // SAFETY: the surface is mapped and holds the sequence's picture; the frame holds its layout and is ours
+                // until the access is dropped.
+                unsafe { enqueue_copy(copy, &surface, access.address(), stream) }
+            });
+            Ok::<_, DecodeError>((surface, status, enqueued))
+        })?;
         drop(access);
         if event.record(self.stream.cudarc()).is_err() {
             // Nothing else tells when the copies are done; what failed is reported below or by the next call.

@@ -1,7 +1,7 @@
 use std::num::NonZeroUsize;
 
 use crossbeam_channel::{Receiver, never, unbounded};
-use rave_core::{BoxError, Packet, Stage, VideoInfo};
+use rave_core::{BoxError, DeviceTimes, Packet, Stage, VideoInfo};
 use rave_cuda::{CudaFrame, Pool, device_layout};
 
 use crate::decoder::Stamper;
@@ -189,6 +189,10 @@ impl Stage for DecodeSessions {
             return Err(DecodeError::from(SplitError::Unfinished { segment }).into());
         }
         Ok(self.stamper.check(self.codec, self.packets)?)
+    }
+
+    fn device_times(&self) -> Option<DeviceTimes> {
+        Some(self.report().device_times())
     }
 }
 
