@@ -26,7 +26,7 @@ use crate::{process, setup};
 /// What `cargo xtask help bench` says.
 pub const DETAILS: &str = "\
 bench cpu [PART..]       PART is peer, model, convert or memory; all by default
-    peer     end-to-end speed against the usual ffmpeg + Python + onnxruntime script (xtask/peer/upscale.py)
+    peer     end-to-end speed against the usual ffmpeg + Python + onnxruntime script (xtask/peers/upscale.py)
              with the same model, threads and encoder, and against the stages' own times
     model    the default model of the CPU from 540p to 1080p, as a fraction of the fp32 peak: of multiply-adds in
              registers, and of a large matrix product, both measured in turn with it

@@ -77,7 +77,7 @@ impl Race {
         let folder = workspace.target.join("bench");
         Ok(Self {
             program: program::build_program(workspace)?,
-            script: workspace.root.join("xtask/peer/upscale.py"),
+            script: workspace.root.join("xtask/peers/upscale.py"),
             packages: python_packages(workspace)?,
             input: fixtures::ensure(workspace, &fixtures::BENCH_540P)?.0,
             model: make_models(workspace)?.join(MODEL),
