@@ -1,10 +1,14 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded, select};
 
 use crate::Control;
 use crate::meter::Meter;
+
+/// Longer than any chain runs.
+const FOR_EVER: Duration = Duration::from_secs(1 << 32);
 
 /// End of stream is a message: a channel that closes without it is a death upstream.
 enum Message<T> {
@@ -33,9 +37,20 @@ pub(crate) struct Input<T> {
 
 pub(crate) enum Received<T> {
     Item(T),
+    /// Nothing came in time.
+    Nothing,
     End,
     /// Upstream died, or the chain is being stopped.
     Dead,
+}
+
+impl<T> From<Message<T>> for Received<T> {
+    fn from(message: Message<T>) -> Self {
+        match message {
+            Message::Item(item) => Self::Item(item),
+            Message::End => Self::End,
+        }
+    }
 }
 
 impl<T> Input<T> {
@@ -43,30 +58,28 @@ impl<T> Input<T> {
         Self { queue: queue.0, control: control.clone(), meter: Arc::clone(meter) }
     }
 
-    pub(crate) fn receive(&self) -> Received<T> {
+    /// The next item, which is waited for no longer than `patience`; `None` waits for ever.
+    pub(crate) fn receive(&self, patience: Option<Duration>) -> Received<T> {
         if self.control.is_stopping() {
             return Received::Dead;
         }
         self.meter.note_queue(self.queue.len(), self.queue.capacity().unwrap_or_default());
-        let message = match self.queue.try_recv() {
-            Ok(message) => Some(message),
-            Err(TryRecvError::Disconnected) => None,
-            Err(TryRecvError::Empty) => self.meter.waiting_for_input(|| self.wait()),
+        let received = match self.queue.try_recv() {
+            Ok(message) => message.into(),
+            Err(TryRecvError::Disconnected) => Received::Dead,
+            Err(TryRecvError::Empty) => self.meter.waiting_for_input(|| self.wait(patience)),
         };
-        match message {
-            Some(Message::Item(item)) => {
-                self.meter.items_in.fetch_add(1, Ordering::Relaxed);
-                Received::Item(item)
-            }
-            Some(Message::End) => Received::End,
-            None => Received::Dead,
+        if matches!(received, Received::Item(_)) {
+            self.meter.items_in.fetch_add(1, Ordering::Relaxed);
         }
+        received
     }
 
-    fn wait(&self) -> Option<Message<T>> {
+    fn wait(&self, patience: Option<Duration>) -> Received<T> {
         select! {
-            recv(self.queue) -> message => message.ok(),
-            recv(self.control.alarmed()) -> _ => None,
+            recv(self.queue) -> message => message.map_or(Received::Dead, Received::from),
+            recv(self.control.alarmed()) -> _ => Received::Dead,
+            default(patience.unwrap_or(FOR_EVER)) => Received::Nothing,
         }
     }
 }

@@ -95,10 +95,11 @@ pub(crate) fn run_stage<S: Stage>(
     let input = Input::new(input, control, meter);
     let mut output = Output::new(output, control, meter);
     loop {
-        let received = input.receive();
+        let received = input.receive(stage.patience());
         let is_end = matches!(received, Received::End);
         let result = meter.busy(|| match received {
             Received::Item(item) => stage.process(item, &mut |item| output.send(item)).map_err(Ending::from),
+            Received::Nothing => stage.flush(&mut |item| output.send(item)).map_err(Ending::from),
             Received::End => stage.finish(&mut |item| output.send(item)).map_err(Ending::from),
             Received::Dead => Err(Ending::Cut),
         });
@@ -122,7 +123,8 @@ pub(crate) fn run_sink<K: Sink>(
 ) -> Ending {
     let input = Input::new(input, control, meter);
     loop {
-        match input.receive() {
+        match input.receive(None) {
+            Received::Nothing => {}
             Received::Item(item) => match meter.busy(|| sink.write(item)) {
                 Ok(()) => meter.count_out(),
                 Err(error) => return Ending::Failed(error),
