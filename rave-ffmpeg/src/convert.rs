@@ -50,7 +50,7 @@ impl Converter {
     fn is_native(&self, shape: Shape) -> bool {
         (shape.width, shape.height) == (self.target.width, self.target.height)
             && PixelDescriptor::from_number(shape.format)
-                .is_some_and(|source| format::native(&source.name()) == Some(self.info.format))
+                .is_some_and(|source| format::is_arranged_as(source, self.info.format))
     }
 
     fn scaler(&mut self, shape: Shape) -> Result<&mut Scaler, Error> {

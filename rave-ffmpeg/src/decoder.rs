@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rave_core::{BoxError, FrameInfo, HostFrame, Packet, Stage, Timestamp, VideoInfo};
 
+use crate::alpha::AlphaReader;
 use crate::clock::{Clock, Stamp};
 use crate::convert::Converter;
 use crate::sys::{AvError, AvFrame, AvPacket, DecoderContext, DecoderSettings, Received, SideData, ffi};
@@ -75,7 +76,8 @@ pub struct SoftwareDecoder {
     corruption: Corruption,
     packet: AvPacket,
     frame: AvFrame,
-    converter: Converter,
+    info: VideoInfo,
+    wanted: Wanted,
     clock: Clock,
     report: DecodeReportHandle,
     packets: u64,
@@ -85,12 +87,55 @@ pub struct SoftwareDecoder {
     is_preroll: bool,
 }
 
+/// What is taken from decoded frames.
+enum Wanted {
+    Picture(Converter),
+    Alpha(AlphaReader),
+}
+
+impl Wanted {
+    fn payload<'a>(&self, packet: &'a Packet) -> Option<&'a [u8]> {
+        match self {
+            Self::Picture(_) => Some(&packet.data),
+            Self::Alpha(reader) => reader.payload(packet),
+        }
+    }
+
+    /// The frame, and whether it was not of the first one's size and format.
+    fn take(&mut self, frame: &AvFrame, info: FrameInfo) -> Result<(HostFrame, bool), Error> {
+        match self {
+            Self::Picture(converter) => converter.convert(frame, info),
+            Self::Alpha(reader) => reader.read(frame, info),
+        }
+    }
+}
+
 impl SoftwareDecoder {
     /// Opens the decoder, with frame and slice threads.
     ///
     /// # Errors
     /// [`Error::DecoderMissing`] if this build of FFmpeg has none; [`Error::InputNoFrames`] if it does not open.
     pub fn new(stream: &VideoStream, options: &DecoderOptions) -> Result<Self, Error> {
+        let converter = Converter::new(stream.info(), stream.shared.source_format)?;
+        Self::of(stream, options, *stream.info(), Wanted::Picture(converter))
+    }
+
+    /// Opens the decoder for the stream's alpha channel alone, as [`VideoStream::alpha`] describes it; `None` if it has
+    /// none. Packets that bring no alpha give no frame.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn of_alpha(stream: &VideoStream, options: &DecoderOptions) -> Result<Option<Self>, Error> {
+        let (Some(info), Some(reader)) = (stream.alpha(), AlphaReader::new(stream)?) else { return Ok(None) };
+        Self::of(stream, options, info, Wanted::Alpha(reader)).map(Some)
+    }
+
+    fn of(
+        stream: &VideoStream,
+        options: &DecoderOptions,
+        info: VideoInfo,
+        wanted: Wanted,
+    ) -> Result<Self, Error> {
         let shared = &stream.shared;
         let settings = DecoderSettings {
             time_base: shared.info.time_base,
@@ -108,7 +153,8 @@ impl SoftwareDecoder {
             corruption: options.corruption,
             packet: AvPacket::new().map_err(|_| Error::OutOfMemory)?,
             frame: AvFrame::new().map_err(|_| Error::OutOfMemory)?,
-            converter: Converter::new(&shared.info, shared.source_format)?,
+            info,
+            wanted,
             clock: Clock::new(stream),
             report: DecodeReportHandle::default(),
             packets: 0,
@@ -121,7 +167,7 @@ impl SoftwareDecoder {
 
     /// What is true of every frame.
     pub fn info(&self) -> &VideoInfo {
-        self.stream.info()
+        &self.info
     }
 
     /// Counts that can be read while the decoder works.
@@ -129,12 +175,12 @@ impl SoftwareDecoder {
         self.report.clone()
     }
 
-    fn load(&mut self, packet: &Packet) -> Result<(), AvError> {
+    fn load(&mut self, packet: &Packet, payload: &[u8]) -> Result<(), AvError> {
         let ticks = |time: Option<Timestamp>| {
             time.map(|time| time.rescale(self.stream.shared.info.time_base).ticks())
         };
         let (pts, dts) = (ticks(packet.pts), ticks(packet.dts));
-        self.packet.set_data(&packet.data)?;
+        self.packet.set_data(payload)?;
         for data in &packet.side_data {
             self.packet.add_side_data(data.kind, &data.data)?;
         }
@@ -241,7 +287,7 @@ impl SoftwareDecoder {
             duration_ticks: stamp.duration_ticks,
             field_order: self.frame.field_order(),
         };
-        let (frame, is_resized) = self.converter.convert(&self.frame, info)?;
+        let (frame, is_resized) = self.wanted.take(&self.frame, info)?;
         if is_resized {
             count(&self.report.0.resized_frames);
         }
@@ -279,13 +325,15 @@ impl Stage for SoftwareDecoder {
             // An empty packet would mean the end to the decoder.
             return Ok(self.damage("it is empty", None)?);
         }
-        self.load(&packet).map_err(|_| Error::OutOfMemory)?;
+        let Some(payload) = self.wanted.payload(&packet) else { return Ok(()) };
+        self.load(&packet, payload).map_err(|_| Error::OutOfMemory)?;
         Ok(self.feed(false, emit)?)
     }
 
     fn finish(&mut self, emit: &mut dyn FnMut(HostFrame)) -> Result<(), BoxError> {
         self.feed(true, emit)?;
-        if self.report.get().frames == 0 {
+        // No alpha at all is nothing to complain of: such frames are opaque.
+        if self.report.get().frames == 0 && matches!(self.wanted, Wanted::Picture(_)) {
             return Err(self.no_frames().into());
         }
         Ok(())

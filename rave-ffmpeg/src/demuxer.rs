@@ -228,11 +228,8 @@ fn video_stream(
 ) -> Result<VideoStream, Error> {
     let info = &media.streams[stream.index()];
     let pace = options.frame_rate.or_else(|| frame_rate(stream)).unwrap_or_else(default_rate);
-    let (video, mut notices) = stream::video_info(input, stream, &first.frame, options.frame_rate, tags)?;
+    let (video, notices) = stream::video_info(input, stream, &first.frame, options.frame_rate, tags)?;
     let source = stream::source_format(input, &first.frame)?;
-    if info.has_added_alpha() && !source.has_alpha() {
-        notices.push("the alpha channel beside the picture is left out".to_owned());
-    }
     let shared = stream::Shared {
         input: input.clone(),
         index: stream.index(),

@@ -9,7 +9,7 @@ use crate::encoder_choice::{check_container, check_format, find};
 use crate::encoder_clock::EncoderClock;
 use crate::encoder_kind::Kind;
 use crate::encoder_plan::EncoderPlan;
-use crate::encoder_session::{Session, Template};
+use crate::encoder_session::{Samples, Session, Template};
 use crate::encoder_workers::Workers;
 use crate::sys::{AvFrame, Parameters};
 use crate::{Container, EncoderOptions, Error, VideoCodec, encoder_format, format};
@@ -139,7 +139,16 @@ impl SoftwareEncoder {
     /// [`Error::EncoderMissing`]; [`Error::EncoderOption`] if the encoder does not take an option, the format or the
     /// size; [`Error::StreamIncompatible`] if the container cannot hold the codec.
     pub fn new(info: &VideoInfo, options: &EncoderOptions, container: &Container) -> Result<Self, Error> {
-        let (template, plan) = Template::new(info, options, container)?;
+        Self::open(info, options, container, Samples::Picture)
+    }
+
+    pub(crate) fn open(
+        info: &VideoInfo,
+        options: &EncoderOptions,
+        container: &Container,
+        samples: Samples,
+    ) -> Result<Self, Error> {
+        let (template, plan) = Template::new(info, options, container, samples)?;
         let session = template.open()?;
         let parameters = session.parameters()?;
         let description = format!("{}{plan}", template.description());
@@ -169,27 +178,58 @@ impl SoftwareEncoder {
         self.description.clone()
     }
 
-    fn wrap(&mut self, frame: HostFrame) -> Result<(AvFrame, i64), Error> {
-        let (layout, info) = (frame.layout(), &self.info);
-        if (layout.format(), layout.width(), layout.height()) != (info.format, info.width, info.height) {
-            let reason = format!(
-                "a frame of {}x{} {} came where {}x{} {} was announced",
-                layout.width(),
-                layout.height(),
-                layout.format(),
-                info.width,
-                info.height,
-                info.format
-            );
-            return Err(rave_core::Error::Layout(reason).into());
-        }
-        let ticks = self.clock.ticks(&frame)?;
+    fn wrap(&mut self, frame: HostFrame) -> Result<AvFrame, Error> {
+        check_frame(&frame, &self.info, self.info.format)?;
         let order = format::plane_order(self.info.format);
-        let mut wrapped =
-            AvFrame::from_host(frame, self.format_number, order).map_err(|_| Error::OutOfMemory)?;
-        wrapped.set_pts(ticks);
-        Ok((wrapped, ticks))
+        AvFrame::from_host(frame, self.format_number, order).map_err(|_| Error::OutOfMemory)
     }
+
+    /// A frame and its alpha as one of libav's.
+    pub(crate) fn wrap_with_alpha(&mut self, frame: HostFrame, alpha: HostFrame) -> Result<AvFrame, Error> {
+        let sample = self.info.format.sample();
+        check_frame(&alpha, &self.info, PixelFormat::Gray { sample })?;
+        let mut wrapped = self.wrap(frame)?;
+        wrapped.attach_alpha(alpha).map_err(|_| Error::OutOfMemory)?;
+        Ok(wrapped)
+    }
+
+    /// The time of a frame for the encoder.
+    pub(crate) fn ticks(&mut self, frame: &HostFrame) -> Result<i64, Error> {
+        self.clock.ticks(frame)
+    }
+
+    /// Encodes a frame that is shown at `ticks`.
+    pub(crate) fn encode(
+        &mut self,
+        mut frame: AvFrame,
+        ticks: i64,
+        emit: &mut dyn FnMut(Packet),
+    ) -> Result<(), Error> {
+        frame.set_pts(ticks);
+        let Self { stream, clock, work, .. } = self;
+        let mut timed = |packet| emit(clock.timed(packet, stream.codec()));
+        match work {
+            Work::Alone(session) => session.encode(&frame, &mut timed),
+            Work::Shared(workers) => workers.encode(frame, ticks, &mut timed),
+        }
+    }
+}
+
+/// Whether a frame is of the size that was announced, and of this format.
+fn check_frame(frame: &HostFrame, info: &VideoInfo, format: PixelFormat) -> Result<(), Error> {
+    let layout = frame.layout();
+    if (layout.format(), layout.width(), layout.height()) == (format, info.width, info.height) {
+        return Ok(());
+    }
+    let reason = format!(
+        "a frame of {}x{} {} came where {}x{} {format} was announced",
+        layout.width(),
+        layout.height(),
+        layout.format(),
+        info.width,
+        info.height,
+    );
+    Err(rave_core::Error::Layout(reason).into())
 }
 
 impl Stage for SoftwareEncoder {
@@ -197,14 +237,9 @@ impl Stage for SoftwareEncoder {
     type Output = Packet;
 
     fn process(&mut self, frame: HostFrame, emit: &mut dyn FnMut(Packet)) -> Result<(), BoxError> {
-        let (frame, ticks) = self.wrap(frame)?;
-        let Self { stream, clock, work, .. } = self;
-        let mut timed = |packet| emit(clock.timed(packet, stream.codec()));
-        match work {
-            Work::Alone(session) => session.encode(&frame, &mut timed)?,
-            Work::Shared(workers) => workers.encode(frame, ticks, &mut timed)?,
-        }
-        Ok(())
+        let ticks = self.ticks(&frame)?;
+        let frame = self.wrap(frame)?;
+        Ok(self.encode(frame, ticks, emit)?)
     }
 
     fn finish(&mut self, emit: &mut dyn FnMut(Packet)) -> Result<(), BoxError> {

@@ -20,6 +20,15 @@ pub(crate) fn supported(encoder: Encoder) -> Vec<PixelFormat> {
     formats
 }
 
+/// The formats that an encoder takes with a plane of alpha beside theirs.
+pub(crate) fn supported_with_alpha(encoder: Encoder) -> Vec<PixelFormat> {
+    let numbers = encoder.pixel_formats();
+    let takes = |format: &PixelFormat| {
+        format::descriptor_with_alpha(*format).is_some_and(|found| numbers.contains(&found.number()))
+    };
+    format::with_three_planes().filter(takes).collect()
+}
+
 /// The supported format that loses least of what `source` has, then adds least to it.
 pub(crate) fn nearest(
     source: &VideoInfo,

@@ -10,12 +10,22 @@ use crate::sys::{
 };
 use crate::{Container, EncoderOptions, Error, VideoCodec, demuxer, encoder_format, format};
 
+/// What frames hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Samples {
+    /// The planes of their format.
+    Picture,
+    /// These, and one of alpha.
+    WithAlpha,
+}
+
 /// All that an encoder is opened with, so that several can be opened alike.
 pub(crate) struct Template {
     encoder: Encoder,
     /// With the threads of one worker.
     options: EncoderOptions,
     info: VideoInfo,
+    samples: Samples,
     settings: EncoderSettings,
     summary: String,
 }
@@ -26,26 +36,35 @@ impl Template {
         info: &VideoInfo,
         options: &EncoderOptions,
         container: &Container,
+        samples: Samples,
     ) -> Result<(Self, EncoderPlan), Error> {
         check_container(options.codec, container)?;
         let encoder = find(options, info, Some(info.format))?;
         let name = encoder.name();
-        check_format(&name, info.format, &encoder_format::supported(encoder))?;
-        let Some(descriptor) = format::descriptor(info.format) else {
+        let (supported, descriptor) = match samples {
+            Samples::Picture => (encoder_format::supported(encoder), format::descriptor(info.format)),
+            Samples::WithAlpha => {
+                let found = format::descriptor_with_alpha(info.format);
+                (encoder_format::supported_with_alpha(encoder), found)
+            }
+        };
+        check_format(&name, info.format, &supported)?;
+        let Some(descriptor) = descriptor else {
             let format = info.format.to_string();
             return Err(rave_core::Error::Format { format, action: "encoded" }.into());
         };
         check_size(&name, info)?;
         let plan = EncoderPlan::new(&name, info, options)?;
         let options = EncoderOptions { threads: plan.threads(), ..options.clone() };
-        let private = encoder_settings::private(encoder, &options, info)?;
+        let private = encoder_settings::private(encoder, &options, info, samples)?;
         let settings = settings(info, &options, container, &private, descriptor.number());
-        Ok((Self { encoder, options, info: *info, settings, summary: private.summary }, plan))
+        Ok((Self { encoder, options, info: *info, samples, settings, summary: private.summary }, plan))
     }
 
     /// The encoder and its settings, in one line.
     pub(crate) fn description(&self) -> String {
-        format!("{}, {}", self.summary, self.info.format)
+        let alpha = if self.samples == Samples::WithAlpha { " with alpha" } else { "" };
+        format!("{}, {}{alpha}", self.summary, self.info.format)
     }
 
     /// Time base of the packets.
@@ -65,7 +84,7 @@ impl Template {
 
     /// Opens an encoder.
     pub(crate) fn open(&self) -> Result<Session, Error> {
-        let private = encoder_settings::private(self.encoder, &self.options, &self.info)?;
+        let private = encoder_settings::private(self.encoder, &self.options, &self.info, self.samples)?;
         Ok(Session {
             name: self.encoder.name(),
             context: self.open_context(private)?,

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use rave_core::{Siting, VideoInfo};
 
 use crate::encoder_kind::{COMMON_PRESETS, DEFAULT_PRESET, Kind};
+use crate::encoder_session::Samples;
 use crate::sys::{AvError, Dictionary, Encoder, EncoderContext};
 use crate::{EncoderOptions, Error, Quality};
 
@@ -33,6 +34,7 @@ pub(crate) fn private(
     encoder: Encoder,
     options: &EncoderOptions,
     info: &VideoInfo,
+    samples: Samples,
 ) -> Result<Private, Error> {
     let name = encoder.name();
     let threads = options.threads.map_or(0, |threads| i32::try_from(threads.get()).unwrap_or(i32::MAX));
@@ -52,6 +54,7 @@ pub(crate) fn private(
     builder.tune()?;
     builder.gop()?;
     builder.parameters(info);
+    builder.alpha(samples)?;
     builder.finish()
 }
 
@@ -239,6 +242,14 @@ impl Builder<'_> {
                 self.parameters.extend(crate::hdr::svt_parameters(info));
             }
             Kind::Aom | Kind::Vpx | Kind::Ffv1 | Kind::Other => {}
+        }
+    }
+
+    /// libvpx refuses alpha together with its hidden frames.
+    fn alpha(&mut self, samples: Samples) -> Result<(), Error> {
+        match (samples, self.kind) {
+            (Samples::WithAlpha, Kind::Vpx) => self.set("auto-alt-ref", "0"),
+            _ => Ok(()),
         }
     }
 

@@ -270,6 +270,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::encoder_session::Samples;
     use crate::{Container, EncoderOptions, VideoCodec};
 
     fn template(preset: &str) -> (Template, EncoderPlan) {
@@ -290,7 +291,8 @@ mod tests {
             workers: std::num::NonZeroUsize::new(2),
             ..EncoderOptions::new(VideoCodec::H264)
         };
-        Template::new(&info, &options, &Container::from_path("a.mkv".as_ref()).unwrap()).unwrap()
+        let container = Container::from_path("a.mkv".as_ref()).unwrap();
+        Template::new(&info, &options, &container, Samples::Picture).unwrap()
     }
 
     fn gray(ticks: i64, format: i32) -> AvFrame {

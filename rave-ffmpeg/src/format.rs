@@ -54,6 +54,32 @@ pub(crate) fn descriptor(format: PixelFormat) -> Option<PixelDescriptor> {
     native(&name).filter(|&found| found == format).and_then(|_| PixelDescriptor::from_name(&name))
 }
 
+/// libav's format with the planes of `format` and a fourth one of alpha, of the same depth, if there is one.
+pub(crate) fn descriptor_with_alpha(format: PixelFormat) -> Option<PixelDescriptor> {
+    let name = descriptor(format)?.name();
+    let name = match format {
+        PixelFormat::Yuv { packing: Packing::Planar, .. } => name.replacen("yuv", "yuva", 1),
+        PixelFormat::Rgb { .. } => name.replacen("gbr", "gbra", 1),
+        PixelFormat::Yuv { .. } | PixelFormat::Gray { .. } => return None,
+    };
+    PixelDescriptor::from_name(&name)
+}
+
+/// Whether the planes of libav's format are those of `format`, with or without one of alpha behind them.
+pub(crate) fn is_arranged_as(source: PixelDescriptor, format: PixelFormat) -> bool {
+    let with_alpha = descriptor_with_alpha(format).map(PixelDescriptor::number);
+    native(&source.name()) == Some(format) || with_alpha == Some(source.number())
+}
+
+/// Planar Y'CbCr and R'G'B' of every subsampling and depth.
+pub(crate) fn with_three_planes() -> impl Iterator<Item = PixelFormat> {
+    DEPTHS.into_iter().flat_map(|bits| {
+        let chroma = [Chroma::C420, Chroma::C422, Chroma::C444];
+        let rgb = PixelFormat::Rgb { sample: Sample::Uint { bits } };
+        chroma.into_iter().map(move |chroma| PixelFormat::yuv_planar(chroma, bits)).chain([rgb])
+    })
+}
+
 /// For each of libav's planes, which plane of the layout it is: libav's order is G, B, R.
 pub(crate) const fn plane_order(format: PixelFormat) -> &'static [usize] {
     match format {
@@ -118,6 +144,22 @@ mod tests {
         for name in ["yuv420p10be", "rgb24", "gbrap", "yuva420p", "yuv410p", "grayf32le", "gbrpf32le", "nv21"]
         {
             assert_eq!(native(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn planar_formats_have_a_partner_with_alpha() {
+        for (name, expected) in [
+            ("yuv420p", Some("yuva420p")),
+            ("yuv444p10le", Some("yuva444p10le")),
+            ("gbrp12le", Some("gbrap12le")),
+            ("gbrp", Some("gbrap")),
+            ("nv12", None),
+            ("gray", None),
+            ("gbrp9le", None),
+        ] {
+            let found = descriptor_with_alpha(native(name).unwrap()).map(PixelDescriptor::name);
+            assert_eq!(found.as_deref(), expected, "{name}");
         }
     }
 

@@ -27,6 +27,8 @@
 //! FFmpeg's own messages are turned off for the whole process when the crate is first used, because FFmpeg would print
 //! them; call `av_log_set_level` afterwards to see them. Its words are kept in this crate's errors.
 
+mod alpha;
+mod alpha_encoder;
 mod capability;
 mod clock;
 mod coded;
@@ -67,6 +69,7 @@ mod sys;
 mod tags;
 mod timestamps;
 
+pub use alpha_encoder::AlphaEncoder;
 pub use coded::{CodedPicture, TrialDecoding, trial_decode};
 pub use container::Container;
 pub use decoder::{DecodeReport, DecodeReportHandle, SoftwareDecoder};

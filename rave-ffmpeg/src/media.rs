@@ -99,7 +99,8 @@ impl StreamInfo {
     /// Whether its packets bring an alpha channel beside the picture, which decoders of the picture do not give: VP8 and
     /// VP9 in Matroska (RFC 9559, 5.1.4.1.28.4).
     pub fn has_added_alpha(&self) -> bool {
-        self.metadata.iter().any(|(key, value)| key.eq_ignore_ascii_case(tags::ALPHA) && value == "1")
+        let is_told = |(key, value): &(String, String)| key.eq_ignore_ascii_case(tags::ALPHA) && value == "1";
+        matches!(self.codec.as_deref(), Some("vp8" | "vp9")) && self.metadata.iter().any(is_told)
     }
 }
 

@@ -86,7 +86,8 @@ impl VideoStream {
         self.shared.duration
     }
 
-    /// What decoding changes besides the coding: a repacked format, alpha left out.
+    /// What decoding changes besides the coding: a repacked format, for example. That [alpha](Self::alpha) is decoded apart is
+    /// not among them.
     pub fn notices(&self) -> &[String] {
         &self.shared.notices
     }
@@ -150,10 +151,10 @@ fn conflicts(color: ColorSpec, container: ColorSpec) -> Vec<String> {
 
 fn notices(source: PixelDescriptor, format: PixelFormat) -> Vec<String> {
     let mut notices = Vec::new();
-    if source.has_alpha() {
-        notices.push(format!("the alpha channel of {} is left out", source.name()));
+    if source.has_alpha() && source.alpha().is_none() {
+        notices.push(format!("the alpha channel of {} cannot be read, and is left out", source.name()));
     }
-    if format::native(&source.name()).is_none() {
+    if !format::is_arranged_as(source, format) {
         notices.push(format!("pixel format {} is repacked into {format}", source.name()));
     }
     notices

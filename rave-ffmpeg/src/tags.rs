@@ -195,9 +195,14 @@ pub(crate) fn of_encoded(
         is_of_the_start
             || key.starts_with(b"rotate")
             || key.eq_ignore_ascii_case(ALPHA.as_bytes())
-            || STREAMS_OWN.iter().any(|own| key.starts_with(own.as_bytes()))
+            || STREAMS_OWN.iter().any(|own| starts_with(key, own.as_bytes()))
     };
     with_title(filtered(source.metadata(), |key| !is_stale(key))?, container)
+}
+
+/// Containers write the same keys in upper or in lower case.
+fn starts_with(key: &[u8], start: &[u8]) -> bool {
+    key.get(..start.len()).is_some_and(|found| found.eq_ignore_ascii_case(start))
 }
 
 pub(crate) fn of_copy(

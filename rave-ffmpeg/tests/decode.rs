@@ -79,6 +79,7 @@ fn other_formats_are_repacked_without_a_change_of_value() {
         ("rawvideo", "gray16be", "gray16le", "gray16le"),
         ("ffv1", "bgra", "gbrp", "rgbp"),
         ("ffv1", "yuva444p10le", "yuv444p10le", "yuv444p10le"),
+        ("ffv1", "yuva420p", "yuv420p", "yuv420p"),
         ("rawvideo", "pal8", "gbrp", "rgbp"),
     ] {
         let make_it = format!("-f lavfi -i testsrc2=s=33x18:d=0.12 -pix_fmt {source} -c:v {codec}");
@@ -87,22 +88,11 @@ fn other_formats_are_repacked_without_a_change_of_value() {
         let demuxer = Demuxer::open(&Input::from(path.as_path()), &DemuxerOptions::default()).unwrap();
         let video = demuxer.video();
         assert_eq!(video.info().format.to_string(), format, "{source}");
-        let alpha = video.notices().iter().any(|notice| notice.contains("alpha"));
-        assert_eq!(alpha, ["rgba", "ya8", "bgra", "yuva444p10le", "pal8"].contains(&source), "{source}");
-    }
-}
-
-#[test]
-fn alpha_beside_the_picture_is_told() {
-    let folder = tempfile::tempdir().unwrap();
-    for (format, has_alpha) in [("yuva420p", true), ("yuv420p", false)] {
-        let make_it =
-            format!("-f lavfi -i testsrc2=s=64x48:d=0.12 -pix_fmt {format} -c:v libvpx-vp9 -auto-alt-ref 0");
-        let path = make(folder.path(), &format!("{format}.webm"), &make_it);
-        let demuxer = Demuxer::open(&Input::from(path.as_path()), &DemuxerOptions::default()).unwrap();
-        let told = demuxer.video().notices().iter().filter(|notice| notice.contains("alpha")).count();
-        assert_eq!(told, usize::from(has_alpha), "{format}");
-        assert_eq!(demuxer.media().streams[0].has_added_alpha(), has_alpha, "{format}");
+        assert_eq!(
+            video.alpha().is_some(),
+            ["rgba", "ya8", "bgra", "yuva444p10le", "yuva420p", "pal8"].contains(&source),
+            "{source}"
+        );
     }
 }
 

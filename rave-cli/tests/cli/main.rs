@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // Outside `#[test]` functions the lint does not see that this is a test.
 
+mod alpha;
 mod compare;
 mod devices;
 mod encode;

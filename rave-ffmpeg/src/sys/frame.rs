@@ -75,7 +75,7 @@ impl AvFrame {
         let (layout, color) = (*frame.layout(), frame.color());
         let wrapped = Self::new()?;
         let raw = wrapped.as_ptr();
-        let start = wrapped.attach(frame.into_buffer())?;
+        let start = wrapped.attach(0, frame.into_buffer())?;
         // SAFETY: ours; the plane offsets lie in the buffer, as `Frame::new` checked.
         unsafe {
             (*raw).width = layout.width() as i32;
@@ -91,8 +91,22 @@ impl AvFrame {
         Ok(wrapped)
     }
 
-    /// Makes `buffer` the memory of this frame; its address.
-    fn attach(&self, buffer: HostBuffer) -> Result<*mut u8, AvError> {
+    /// Makes the plane of a grey frame the fourth plane: the frame has to be of a format with alpha, and of its size.
+    pub(crate) fn attach_alpha(&mut self, alpha: HostFrame) -> Result<(), AvError> {
+        const ALPHA: usize = 3;
+        let plane = alpha.layout().planes()[0];
+        let start = self.attach(1, alpha.into_buffer())?;
+        let raw = self.as_ptr();
+        // SAFETY: ours; the plane lies in the buffer, as `Frame::new` checked.
+        unsafe {
+            (*raw).data[ALPHA] = start.add(plane.offset_bytes);
+            (*raw).linesize[ALPHA] = plane.stride_bytes as i32;
+        }
+        Ok(())
+    }
+
+    /// Makes `buffer` the memory number `index` of this frame; its address.
+    fn attach(&self, index: usize, buffer: HostBuffer) -> Result<*mut u8, AvError> {
         let mut boxed = Box::new(buffer);
         let bytes = boxed.as_bytes_mut();
         let (start, length) = (bytes.as_mut_ptr(), bytes.len());
@@ -105,7 +119,7 @@ impl AvFrame {
                 drop(Box::from_raw(opaque));
                 return Err(AvError::NO_MEMORY);
             }
-            (*self.as_ptr()).buf[0] = reference;
+            (*self.as_ptr()).buf[index] = reference;
         }
         Ok(start)
     }
@@ -216,6 +230,24 @@ impl AvFrame {
             let element = ffi::av_frame_get_side_data(self.as_ptr(), kind);
             (!element.is_null()).then(|| slice::from_raw_parts((*element).data, (*element).size))
         }
+    }
+
+    /// The first `length` bytes of a row of one of libav's planes.
+    pub(super) fn row(&self, plane: usize, row: usize, length: usize) -> &[u8] {
+        let (data, stride) = (self.get().data[plane], self.get().linesize[plane] as isize);
+        let is_there = !data.is_null() && stride.unsigned_abs() >= length && row < self.height() as usize;
+        assert!(is_there, "row {row} of plane {plane} is not there");
+        // SAFETY: the plane is one of full size, `height` rows that lie `stride` bytes apart, each at least `length` long.
+        unsafe { slice::from_raw_parts(data.offset(row as isize * stride), length) }
+    }
+
+    /// The palette of a frame whose samples are indices: 256 native words of alpha, red, green and blue.
+    pub(super) fn palette(&self) -> &[u8] {
+        const BYTES: usize = 256 * 4;
+        let data = self.get().data[1];
+        assert!(!data.is_null(), "a frame without its palette");
+        // SAFETY: AVPALETTE_SIZE bytes in the second plane of every frame of a format with a palette (pixfmt.h).
+        unsafe { slice::from_raw_parts(data, BYTES) }
     }
 
     /// Copies the planes into `buffer`, row by row. The frame must have the format and the size of `layout`;

@@ -5,6 +5,7 @@
 
 mod bitstream;
 mod codec;
+mod component;
 mod dictionary;
 mod encoder;
 mod error;
@@ -24,6 +25,7 @@ pub(crate) use ffmpeg_next::ffi;
 
 pub use bitstream::BitstreamFilter;
 pub(crate) use codec::{DecoderContext, DecoderSettings, Received, codec_name};
+pub(crate) use component::Component;
 pub(crate) use dictionary::{Dictionary, DictionaryRef};
 pub(crate) use encoder::{Encoder, EncoderContext, EncoderSettings};
 pub use error::AvError;

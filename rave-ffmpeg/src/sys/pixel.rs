@@ -50,6 +50,24 @@ impl PixelDescriptor {
         self.has_flag(ffi::AV_PIX_FMT_FLAG_RGB) || self.has_flag(ffi::AV_PIX_FMT_FLAG_PAL)
     }
 
+    pub(super) fn is_palette(self) -> bool {
+        self.has_flag(ffi::AV_PIX_FMT_FLAG_PAL)
+    }
+
+    pub(super) fn is_big_endian(self) -> bool {
+        self.has_flag(ffi::AV_PIX_FMT_FLAG_BE)
+    }
+
+    pub(super) fn component_count(self) -> usize {
+        usize::from(self.get().nb_components)
+    }
+
+    /// Where a component is; `None` if there is no such one, or its samples are not whole bytes apart.
+    pub(super) fn raw_component(self, index: usize) -> Option<ffi::AVComponentDescriptor> {
+        let is_there = index < self.component_count() && !self.has_flag(ffi::AV_PIX_FMT_FLAG_BITSTREAM);
+        is_there.then(|| self.get().comp[index])
+    }
+
     pub(crate) fn has_alpha(self) -> bool {
         self.has_flag(ffi::AV_PIX_FMT_FLAG_ALPHA)
     }

@@ -3,12 +3,14 @@
 use rave_core::{BoxError, Chroma, Code, CodedError, Packet, PixelFormat, VideoInfo};
 use rave_cuda::Pool;
 use rave_ffmpeg::{
-    Container, EncodedStream, EncoderChoice, EncoderOptions, Quality, SoftwareEncoder, VideoCodec,
+    AlphaEncoder, Container, EncodedStream, EncoderChoice, EncoderOptions, Quality, SoftwareEncoder,
+    VideoCodec,
 };
 use rave_nvcodec::{
     NvEncoder, NvencCodec, NvencLibrary, NvencOptions, NvencParameterSets, NvencRateControl, NvencTuning,
 };
 
+use super::alpha::{AlphaPlan, WithAlpha};
 use super::choice::{Choice, Part, Refused};
 use super::convert::Wanted;
 use super::end::{Assembling, Source};
@@ -44,7 +46,10 @@ impl Encoded {
             }
             (EncoderChoice::Auto | EncoderChoice::Nvenc, Some(pool)) => {
                 match Nvenc::open(pool, line.info(), coded, &options, container) {
-                    Ok(nvenc) => return nvenc.append(line, coded, job),
+                    Ok(nvenc) => {
+                        AlphaPlan::without(source, "NVENC does not encode it").kept(&mut job.notices);
+                        return nvenc.append(line, coded, job);
+                    }
                     Err(error) if options.encoder == EncoderChoice::Nvenc => return Err(Error::Leaf(error)),
                     Err(error) => vec![Refused::by("nvenc", &*error)],
                 }
@@ -68,14 +73,28 @@ impl Encoded {
     ) -> Result<Self, Error> {
         let queue = job.options.queues.upscaled;
         let enlarged_source = VideoInfo { format: coded.format, color: source.info.color, ..*line.info() };
-        let (format, changes) =
-            SoftwareEncoder::pixel_format(&enlarged_source, options).map_err(Error::leaf)?;
-        job.notices.extend(changes);
+        let alpha = AlphaPlan::new(source, &enlarged_source, options, container)?;
+        let alpha = alpha.kept(&mut job.notices);
+        let format = match alpha {
+            Some(format) => format,
+            None => {
+                let (format, changes) =
+                    SoftwareEncoder::pixel_format(&enlarged_source, options).map_err(Error::leaf)?;
+                job.notices.extend(changes);
+                format
+            }
+        };
         let line = line.convert("postprocess", coded.with(format), &mut job.notices)?;
         let LineIn { chain, info } = line.queue(queue).into_host()?;
         let held = SoftwareEncoder::frames_held(&info, options).map_err(Error::leaf)?;
         job.memory.add_queue(&info, queue + held)?;
         job.memory.check()?;
+        if alpha.is_some() {
+            let chain = chain.queue(queue).then("alpha", WithAlpha::new(source, &info, job)?);
+            let encoder = AlphaEncoder::new(&info, options, container).map_err(Error::leaf)?;
+            let (stream, description) = (encoder.stream(), encoder.description());
+            return Ok(Self { chain: chain.queue(queue).then("encode", encoder), stream, info, description });
+        }
         let encoder = SoftwareEncoder::new(&info, options, container).map_err(Error::leaf)?;
         let (stream, description) = (encoder.stream(), encoder.description());
         Ok(Self { chain: chain.queue(queue).then("encode", encoder), stream, info, description })

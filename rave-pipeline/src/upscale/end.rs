@@ -9,9 +9,11 @@ use rave_ffmpeg::{
     Container, CopyOptions, Input, MuxSummary, Muxer, Selection, StreamPlan, VideoCodec, VideoStream,
 };
 
+use super::alpha::AlphaPlan;
 use super::choice::Choice;
 use super::convert::Wanted;
 use super::encode::Encoded;
+use super::fields::FieldPlan;
 use super::line::Line;
 use super::memory::HostMemory;
 use super::options::UpscaleOptions;
@@ -134,11 +136,14 @@ pub(super) struct Assembling<'a> {
     pub(super) memory: HostMemory,
     pub(super) choices: Vec<Choice>,
     pub(super) notices: Vec<String>,
+    /// What is done about fields.
+    pub(super) fields: FieldPlan,
 }
 
 impl<'a> Assembling<'a> {
     pub(super) fn new(options: &'a UpscaleOptions, control: &'a Control) -> Self {
-        Self { options, control, memory: HostMemory::default(), choices: Vec::new(), notices: Vec::new() }
+        let (choices, notices) = (Vec::new(), Vec::new());
+        Self { options, control, memory: HostMemory::default(), choices, notices, fields: FieldPlan::Kept }
     }
 }
 
@@ -187,6 +192,7 @@ impl FrameEnd {
             FrameTarget::Samples(kind, _) => *kind,
             FrameTarget::Null | FrameTarget::Digest => SampleFile::Raw,
         };
+        AlphaPlan::without(source, "bare samples have no place for it").kept(&mut job.notices);
         let wanted = source.wanted(sample_format(kind, source.coded_format()), job);
         let line = line.convert("postprocess", wanted, &mut job.notices)?.queue(queues.upscaled);
         if let Line::Host(line) = &line {

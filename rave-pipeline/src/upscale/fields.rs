@@ -151,6 +151,7 @@ impl Decoded {
         let sample = Sample::take(input, job);
         let (plan, notice) = sample.plan(wanted);
         job.notices.extend(notice.map(str::to_owned));
+        job.fields = plan;
         let FieldPlan::Deinterlaced(fields) = plan else { return Ok((self, plan)) };
         let line = self.line.into_host()?;
         let (info, queue) = (line.info, job.options.queues.decoded);

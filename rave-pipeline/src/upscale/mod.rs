@@ -1,3 +1,4 @@
+mod alpha;
 mod bench;
 mod check;
 mod choice;
