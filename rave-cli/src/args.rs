@@ -316,6 +316,8 @@ mod tests {
             "--threads=0",
             "--tile=0",
             "--tile=-16",
+            "--batch=0",
+            "--batch=17",
             "--decode-cap=0",
             "--fps-num=0",
             "--gop=0",

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use rave_core::Rational;
 use rave_pipeline::{DecoderChoice, DeviceChoice, InferenceOptions, OutputSize, UpscaleOptions};
-use rave_tensorrt::{BuiltIn, ModelSource, OnNan, Precision, Provider, TensorRtOptions, Tile};
+use rave_tensorrt::{Batch, BuiltIn, ModelSource, OnNan, Precision, Provider, TensorRtOptions, Tile};
 
 use crate::picture::parse_scale;
 
@@ -52,6 +52,9 @@ pub struct InferenceArgs {
     /// Run the model on square tiles of this size: `auto`, `off`, or pixels
     #[arg(long, value_name = "SIZE", default_value = "auto", value_parser = parse_tile, help_heading = "Model")]
     pub tile: TileArg,
+    /// Frames that go through the model together, at most: `auto`, or a number up to 16
+    #[arg(long, value_name = "N", default_value = "auto", value_parser = parse_batch, help_heading = "Model")]
+    pub batch: BatchArg,
     /// ONNX Runtime's shared library, or the folder that holds it
     #[arg(long, value_name = "PATH", help_heading = "Behaviour")]
     pub ort_lib: Option<PathBuf>,
@@ -69,6 +72,13 @@ pub enum ProviderArg {
 pub enum TileArg {
     Auto,
     Off,
+    Size(u32),
+}
+
+/// What `--batch` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BatchArg {
+    Auto,
     Size(u32),
 }
 
@@ -102,6 +112,10 @@ impl InferenceArgs {
             TileArg::Auto => Tile::Auto,
             TileArg::Off => Tile::Off,
             TileArg::Size(pixels) => Tile::Size(pixels),
+        };
+        options.batch = match self.batch {
+            BatchArg::Auto => Batch::Auto,
+            BatchArg::Size(frames) => Batch::Size(frames),
         };
     }
 
@@ -196,6 +210,14 @@ fn parse_tile(text: &str) -> Result<TileArg, String> {
             Ok(size @ 16..=65536) => Ok(TileArg::Size(size)),
             _ => Err("expected auto, off, or a number of pixels from 16 to 65536".into()),
         },
+    }
+}
+
+fn parse_batch(text: &str) -> Result<BatchArg, String> {
+    match (text, text.parse()) {
+        ("auto", _) => Ok(BatchArg::Auto),
+        (_, Ok(frames @ 1..=16)) => Ok(BatchArg::Size(frames)),
+        _ => Err("expected auto, or a number of frames from 1 to 16".into()),
     }
 }
 

@@ -1,6 +1,7 @@
 use rave_core::{BoxError, Code, ColorSpec, Rational, Timestamp, VideoInfo};
 use rave_ffmpeg::{MediaInfo, StreamInfo, StreamOutcome, StreamPlan};
 use rave_pipeline::{Choice, GpuReport, Progress, StageReport, UpscaleReport, Written};
+use rave_tensorrt::MemoryStep;
 use serde_json::{Value, json};
 
 use crate::{stdout, verify};
@@ -99,12 +100,24 @@ fn inference(report: &UpscaleReport) -> Value {
     json!({
         "provider": inference.provider.to_string(),
         "tile": inference.tile.map(|(width, height)| json!([width, height])),
+        "batch": inference.batch,
+        "batch_reason": inference.batch_reason.to_string(),
+        "memory_steps": inference.memory_steps.iter().map(memory_step).collect::<Vec<_>>(),
         "frames": inference.frames,
         "not_finite": inference.not_finite,
         "not_finite_frames": inference.not_finite_frames,
         "run_again": inference.run_again,
         "still_not_finite": inference.still_not_finite,
         "runtime_bytes": inference.runtime_bytes,
+    })
+}
+
+fn memory_step(step: &MemoryStep) -> Value {
+    json!({
+        "frame": step.frame,
+        "batch": step.batch,
+        "tile": step.tile.map(|(width, height)| json!([width, height])),
+        "reason": step.reason,
     })
 }
 

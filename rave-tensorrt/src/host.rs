@@ -1,14 +1,17 @@
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use rave_core::{HostBuffer, HostFrame, HostPool, Layout, VideoInfo};
 
+use crate::checked::{CheckedLane, Group};
 use crate::error::Error;
+use crate::gathering::{Gathering, LATENCY};
 use crate::lane::Lane;
 use crate::model::Model;
-use crate::plan::{UpscalerOptions, axes, fits_host, lanes};
+use crate::plan::{UpscalerOptions, axes, batch, fits_host, lanes};
 use crate::provider::Provider;
-use crate::report::ReportHandle;
-use crate::tiling::tile_size;
+use crate::report::{BatchReason, ReportHandle};
+use crate::tiling::{Axis, tile_size};
 use crate::upscaler::{Upscaler, Work, check_format, enlarged};
 use crate::worker::Worker;
 
@@ -24,76 +27,154 @@ impl Upscaler<HostBuffer> {
         let info = model.info().clone();
         check_format(&info, input.format)?;
         let output_info = enlarged(input, info.scale);
-        let output = Layout::packed(output_info.format, output_info.width, output_info.height)?;
         let axes = axes(&info, input, options, |width, height| fits_host(&info, width, height))?;
-        let lanes = lanes(&info, model.weights_bytes(), &axes, model.threads());
+        // One thread for each of several frames is faster than a batch on all threads.
+        let (batch, reason) = batch(&info, options.batch, || (1, BatchReason::Cpu))?;
         let report = ReportHandle::new(Provider::Cpu, tile_size(&axes));
-        let pool = HostPool::new();
-        let lane = |model| Lane::new(model, input, output, axes.clone(), pool.clone());
-        let work = if lanes.count == 1 {
-            HostWork::Here(Box::new(lane(model)?))
-        } else {
-            let workers = (0..lanes.count).map(|index| {
-                let mut lane = lane(model.again(lanes.threads)?)?;
-                Worker::new(format!("upscale {index}"), move |frame| lane.upscale(&frame))
-                    .map_err(Error::Thread)
-            });
-            HostWork::Ahead(workers.collect::<Result<_, Error>>()?)
+        report.update(|report| (report.batch, report.batch_reason) = (batch, reason));
+        let lanes = lanes(&info, model.weights_bytes(), (&axes, batch), model.threads());
+        let parts = Parts {
+            input,
+            output: Layout::packed(output_info.format, output_info.width, output_info.height)?,
+            axes,
+            pool: HostPool::new(),
+            report: report.clone(),
         };
+        let workers = if lanes.count == 1 {
+            Workers::Here(Box::new(parts.lane(model)?))
+        } else {
+            let workers = (0..lanes.count).map(|index| parts.worker(index, model.again(lanes.threads)?));
+            Workers::Ahead(workers.collect::<Result<_, Error>>()?)
+        };
+        let work = HostWork { workers, batch, gathering: Gathering::new(batch), next_number: 0 };
         Ok(Self { memory_bytes: lanes.memory_bytes, info, output_info, report, work: Box::new(work) })
     }
 }
 
-enum HostWork {
-    /// On the caller's thread.
-    Here(Box<Lane<HostBuffer>>),
-    /// Several frames at once. The worker in front has had its frame for the longest time.
-    Ahead(VecDeque<FrameWorker>),
+/// What every lane is made of, beside its session.
+struct Parts<'a> {
+    input: &'a VideoInfo,
+    output: Layout,
+    axes: [Axis; 2],
+    pool: HostPool,
+    report: ReportHandle,
 }
 
-type FrameWorker = Worker<HostFrame, Result<HostFrame, Error>>;
+impl Parts<'_> {
+    fn lane(&self, model: Model) -> Result<CheckedLane, Error> {
+        let on_nan = model.on_nan();
+        let lane = Lane::new(model, self.input, self.output, self.axes.clone(), self.pool.clone())?;
+        Ok(CheckedLane::new(lane, self.input, on_nan, self.report.clone()))
+    }
+
+    fn worker(&self, index: usize, model: Model) -> Result<GroupWorker, Error> {
+        let mut lane = self.lane(model)?;
+        Worker::new(format!("upscale {index}"), move |group| lane.upscale(group)).map_err(Error::Thread)
+    }
+}
+
+struct HostWork {
+    workers: Workers,
+    batch: usize,
+    gathering: Gathering<HostFrame>,
+    next_number: u64,
+}
+
+enum Workers {
+    /// On the caller's thread.
+    Here(Box<CheckedLane>),
+    /// Several groups of frames at once. The worker in front has had its group for the longest time.
+    Ahead(VecDeque<GroupWorker>),
+}
+
+type GroupWorker = Worker<Group, Result<Vec<HostFrame>, Error>>;
+
+impl HostWork {
+    /// Has the frames that were gathered worked on.
+    fn go(&mut self, emit: &mut dyn FnMut(HostFrame)) -> Result<(), Error> {
+        let frames = self.gathering.take();
+        if frames.is_empty() {
+            return Ok(());
+        }
+        let first_number = self.next_number;
+        self.next_number += frames.len() as u64;
+        self.workers.work(Group { frames, first_number }, emit)
+    }
+}
 
 impl Work<HostBuffer> for HostWork {
     fn process(&mut self, input: HostFrame, emit: &mut dyn FnMut(HostFrame)) -> Result<(), Error> {
-        match self {
-            Self::Here(lane) => emit(lane.upscale(&input)?),
-            Self::Ahead(workers) => work_ahead(workers, input, emit)?,
-        }
-        Ok(())
+        if self.gathering.push(input, Instant::now()) { self.go(emit) } else { Ok(()) }
     }
 
     fn finish(&mut self, emit: &mut dyn FnMut(HostFrame)) -> Result<(), Error> {
-        if let Self::Ahead(workers) = self {
-            for worker in workers {
-                worker.take().transpose()?.map(&mut *emit);
+        self.go(emit)?;
+        self.workers.end(emit)
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        self.gathering.patience(Instant::now()).or(self.workers.are_busy().then_some(LATENCY))
+    }
+
+    fn flush(&mut self, emit: &mut dyn FnMut(HostFrame)) -> Result<(), Error> {
+        self.go(emit)?;
+        self.workers.emit_ready(emit)
+    }
+
+    fn frames_at_once(&self) -> usize {
+        match &self.workers {
+            Workers::Here(_) => self.batch,
+            Workers::Ahead(workers) => workers.len() * self.batch,
+        }
+    }
+}
+
+impl Workers {
+    /// Works on a group, and emits what is done.
+    fn work(&mut self, group: Group, emit: &mut dyn FnMut(HostFrame)) -> Result<(), Error> {
+        match self {
+            Self::Here(lane) => lane.upscale(group)?.into_iter().for_each(emit),
+            Self::Ahead(workers) => {
+                let Some(mut worker) = workers.pop_front() else { return Ok(()) };
+                emit_all(worker.take(), emit)?;
+                worker.give(group);
+                workers.push_back(worker);
+                self.emit_ready(emit)?;
             }
         }
         Ok(())
     }
 
-    fn frames_at_once(&self) -> usize {
+    fn are_busy(&self) -> bool {
         match self {
-            Self::Here(_) => 1,
-            Self::Ahead(workers) => workers.len(),
+            Self::Here(_) => false,
+            Self::Ahead(workers) => workers.iter().any(Worker::is_busy),
         }
+    }
+
+    /// Emits what is done, as far as nothing before it is still worked on.
+    fn emit_ready(&mut self, emit: &mut dyn FnMut(HostFrame)) -> Result<(), Error> {
+        let Self::Ahead(workers) = self else { return Ok(()) };
+        for worker in workers {
+            emit_all(worker.take_if_ready(), emit)?;
+            if worker.is_busy() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for all that is worked on.
+    fn end(&mut self, emit: &mut dyn FnMut(HostFrame)) -> Result<(), Error> {
+        let Self::Ahead(workers) = self else { return Ok(()) };
+        workers.iter_mut().try_for_each(|worker| emit_all(worker.take(), emit))
     }
 }
 
-fn work_ahead(
-    workers: &mut VecDeque<FrameWorker>,
-    input: HostFrame,
+fn emit_all(
+    done: Option<Result<Vec<HostFrame>, Error>>,
     emit: &mut dyn FnMut(HostFrame),
 ) -> Result<(), Error> {
-    let Some(mut worker) = workers.pop_front() else { return Ok(()) };
-    worker.take().transpose()?.map(&mut *emit);
-    worker.give(input);
-    workers.push_back(worker);
-    for worker in workers {
-        match worker.take_if_ready().transpose()? {
-            Some(output) => emit(output),
-            None if worker.is_busy() => break,
-            None => {}
-        }
-    }
+    done.transpose()?.into_iter().flatten().for_each(emit);
     Ok(())
 }

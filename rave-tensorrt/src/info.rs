@@ -49,6 +49,11 @@ pub struct ModelInfo {
     pub multiple: u32,
     /// Factor by which width and height grow, 1 to 4.
     pub scale: u32,
+    /// Whether several pictures can go through it together, each as if it were alone: proved by a run.
+    pub takes_batches: bool,
+    /// Input pixels, in each direction, for each position of the network's inner tensors: 2 where it begins with a
+    /// `SpaceToDepth` by 2.
+    pub unshuffle: u32,
     /// Bytes, roughly, that the network's inner tensors take for each input pixel.
     pub inner_bytes_per_pixel: u64,
 }
@@ -72,12 +77,13 @@ impl ModelInfo {
         }
     }
 
-    /// A tensor's shape for a picture of `width` x `height`.
-    pub(crate) fn shape(&self, (width, height): (usize, usize)) -> [i64; 4] {
-        let [channels, width, height] = [self.color.channels(), width, height].map(|side| side as i64);
+    /// A tensor's shape for `count` pictures of `width` x `height`.
+    pub(crate) fn shape(&self, count: usize, (width, height): (usize, usize)) -> [i64; 4] {
+        let sides = [count, self.color.channels(), width, height];
+        let [count, channels, width, height] = sides.map(|side| side as i64);
         match self.axes {
-            TensorAxes::Nchw => [1, channels, height, width],
-            TensorAxes::Nhwc => [1, height, width, channels],
+            TensorAxes::Nchw => [count, channels, height, width],
+            TensorAxes::Nhwc => [count, height, width, channels],
         }
     }
 }

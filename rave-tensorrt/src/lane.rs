@@ -9,8 +9,8 @@ use crate::network::Element;
 use crate::planes::{self, Tile};
 use crate::tiling::Axis;
 
-/// Upscales one picture at a time, in memory of type `B`.
-pub(crate) struct Lane<B> {
+/// Enlarges frames in host memory, a batch at a time.
+pub(crate) struct Lane {
     model: Model,
     input: Layout,
     output: Layout,
@@ -18,11 +18,15 @@ pub(crate) struct Lane<B> {
     chroma: Option<ChromaUpscaler>,
     pool: HostPool,
     /// What the network sees and gives where that is not a frame's memory itself.
-    tile_input: B,
-    tile_output: B,
+    tensors: Tensors,
 }
 
-impl Lane<HostBuffer> {
+struct Tensors {
+    input: HostBuffer,
+    output: HostBuffer,
+}
+
+impl Lane {
     pub(crate) fn new(
         model: Model,
         input: &VideoInfo,
@@ -35,29 +39,41 @@ impl Lane<HostBuffer> {
             ModelColor::Rgb => None,
             ModelColor::Luma => ChromaUpscaler::new(input.format.chroma(), input, info.scale)?,
         };
-        Ok(Self {
-            input: Layout::packed(input.format, input.width, input.height)?,
-            output,
-            axes,
-            chroma,
-            pool,
-            tile_input: HostBuffer::zeroed(0),
-            tile_output: HostBuffer::zeroed(0),
-            model,
-        })
+        let tensors = Tensors { input: HostBuffer::zeroed(0), output: HostBuffer::zeroed(0) };
+        let input = Layout::packed(input.format, input.width, input.height)?;
+        Ok(Self { model, input, output, axes, chroma, pool, tensors })
     }
 
-    pub(crate) fn upscale(&mut self, frame: &HostFrame) -> Result<HostFrame, Error> {
-        self.check(frame.layout())?;
-        let mut output = HostFrame::from_pool(&self.pool, self.output, frame.color(), frame.info());
+    pub(crate) const fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The same with the model in single precision; nothing if it is that already.
+    pub(crate) fn in_single_precision(&self, input: &VideoInfo) -> Result<Option<Self>, Error> {
+        let Some(model) = self.model.in_single_precision()? else { return Ok(None) };
+        Ok(Some(Self::new(model, input, self.output, self.axes.clone(), self.pool.clone())?))
+    }
+
+    /// Enlarges `frames` together and appends the results to `outputs`.
+    pub(crate) fn upscale(
+        &mut self,
+        frames: &[HostFrame],
+        outputs: &mut Vec<HostFrame>,
+    ) -> Result<(), Error> {
+        let first = outputs.len();
+        for frame in frames {
+            self.check(frame.layout())?;
+            outputs.push(HostFrame::from_pool(&self.pool, self.output, frame.color(), frame.info()));
+        }
+        let outputs = &mut outputs[first..];
         match self.model.info().sample {
-            Sample::F16 => self.run::<f16>(frame, &mut output)?,
-            _ => self.run::<f32>(frame, &mut output)?,
+            Sample::F16 => self.run::<f16>(frames, outputs)?,
+            _ => self.run::<f32>(frames, outputs)?,
         }
         if let Some(chroma) = &mut self.chroma {
-            chroma.upscale(frame, &mut output);
+            frames.iter().zip(outputs).for_each(|(frame, output)| chroma.upscale(frame, output));
         }
-        Ok(output)
+        Ok(())
     }
 
     fn check(&self, layout: &Layout) -> Result<(), FrameError> {
@@ -70,14 +86,17 @@ impl Lane<HostBuffer> {
         Err(FrameError::Layout(format!("a frame of {is} came where {promised} was promised")))
     }
 
-    fn run<T: Element>(&mut self, frame: &HostFrame, output: &mut HostFrame) -> Result<(), Error> {
+    fn run<T: Element>(&mut self, frames: &[HostFrame], outputs: &mut [HostFrame]) -> Result<(), Error> {
         let is_whole = self.axes.iter().all(Axis::is_identity);
-        if is_whole && self.model.info().axes == TensorAxes::Nchw {
-            return self.run_whole::<T>(frame, output);
+        match (frames, &mut *outputs) {
+            ([frame], [output]) if is_whole && self.model.info().axes == TensorAxes::Nchw => {
+                self.run_whole::<T>(frame, output)
+            }
+            _ => {
+                let Self { model, axes: [x, y], tensors, .. } = self;
+                planes::tiles(x, y).try_for_each(|tile| run_tile::<T>(model, tile, tensors, frames, outputs))
+            }
         }
-        let Self { model, axes: [x, y], tile_input, tile_output, .. } = self;
-        planes::tiles(x, y)
-            .try_for_each(|tile| run_tile::<T>(model, frame, tile, (tile_input, tile_output), output))
     }
 
     /// The network reads the frame's memory and writes the output's.
@@ -87,43 +106,48 @@ impl Lane<HostBuffer> {
         let size = (x.tile, y.tile);
         let target = planes::packed_mut::<T>(output, channels);
         if let Some(source) = planes::packed::<T>(frame, channels) {
-            return run_model(&mut self.model, size, source, target);
+            return run_model(&mut self.model, (1, size), source, target);
         }
-        let source = scratch::<T>(&mut self.tile_input, channels * size.0 * size.1);
+        let source = scratch::<T>(&mut self.tensors.input, channels * size.0 * size.1);
         for tile in planes::tiles(x, y) {
             planes::gather(frame, channels, tile, TensorAxes::Nchw, source);
         }
-        run_model(&mut self.model, size, source, target)
+        run_model(&mut self.model, (1, size), source, target)
     }
 }
 
+/// The same tile of all frames.
 fn run_tile<T: Element>(
     model: &mut Model,
-    frame: &HostFrame,
     tile: Tile<'_>,
-    (input, output): (&mut HostBuffer, &mut HostBuffer),
-    target: &mut HostFrame,
+    tensors: &mut Tensors,
+    frames: &[HostFrame],
+    outputs: &mut [HostFrame],
 ) -> Result<(), Error> {
     let &ModelInfo { color, axes, scale, .. } = model.info();
-    let (channels, scale) = (color.channels(), scale as usize);
+    let (channels, scale, count) = (color.channels(), scale as usize, frames.len());
     let samples = channels * tile.width * tile.height;
-    let input = scratch::<T>(input, samples);
-    let output = scratch::<T>(output, samples * scale * scale);
-    planes::gather(frame, channels, tile, axes, input);
-    run_model(model, (tile.width, tile.height), input, output)?;
-    planes::scatter(output, channels, tile, (axes, scale), target);
+    let input = scratch::<T>(&mut tensors.input, count * samples);
+    let output = scratch::<T>(&mut tensors.output, count * samples * scale * scale);
+    for (frame, picture) in frames.iter().zip(input.chunks_exact_mut(samples)) {
+        planes::gather(frame, channels, tile, axes, picture);
+    }
+    run_model(model, (count, (tile.width, tile.height)), input, output)?;
+    for (target, picture) in outputs.iter_mut().zip(output.chunks_exact(samples * scale * scale)) {
+        planes::scatter(picture, channels, tile, (axes, scale), target);
+    }
     Ok(())
 }
 
 fn run_model<T: Element>(
     model: &mut Model,
-    (width, height): (usize, usize),
+    (count, (width, height)): (usize, (usize, usize)),
     input: &[T],
     output: &mut [T],
 ) -> Result<(), Error> {
     let info = model.info();
     let scale = info.scale as usize;
-    let shapes = (info.shape((width, height)), info.shape((width * scale, height * scale)));
+    let shapes = (info.shape(count, (width, height)), info.shape(count, (width * scale, height * scale)));
     let result = model.network_mut().run_into((shapes.0, input), (shapes.1, output));
     result.map_err(|source| Error::InferenceFailed {
         model: model.info().name.clone(),
@@ -133,11 +157,11 @@ fn run_model<T: Element>(
     })
 }
 
-/// `buffer` as `samples` samples, made anew when it has another size.
+/// `buffer` as `samples` samples, made anew when it is too small.
 fn scratch<T: Element>(buffer: &mut HostBuffer, samples: usize) -> &mut [T] {
     let len_bytes = samples * size_of::<T>();
-    if buffer.as_bytes().len() != len_bytes {
+    if buffer.as_bytes().len() < len_bytes {
         *buffer = HostBuffer::zeroed(len_bytes);
     }
-    bytemuck::cast_slice_mut(buffer.as_bytes_mut())
+    bytemuck::cast_slice_mut(&mut buffer.as_bytes_mut()[..len_bytes])
 }

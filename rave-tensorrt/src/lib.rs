@@ -65,15 +65,18 @@
 //! ago, which are looked at for NaN and infinity ([`OnNan`]). Output frames come from the pool; what ONNX Runtime itself takes
 //! counts against the pool's limit.
 
+mod checked;
 mod chroma;
 mod conversion;
 mod device;
 mod error;
+mod gathering;
 mod graph;
 mod host;
 mod info;
 mod lane;
 mod model;
+mod nan;
 mod network;
 #[doc(hidden)]
 pub mod onnx;
@@ -85,6 +88,7 @@ mod probe;
 mod provider;
 mod report;
 mod runtime;
+mod single;
 mod source;
 mod tiling;
 mod upscaler;
@@ -92,16 +96,16 @@ mod wire;
 mod worker;
 
 pub use device::{
-    ConvolutionSearch, CudaOptions, DeviceModel, DeviceSessionOptions, ModelTime, Multiply, OnNan,
-    TensorRtOptions,
+    ConvolutionSearch, CudaOptions, DeviceModel, DeviceSessionOptions, ModelTime, Multiply, TensorRtOptions,
 };
 pub use error::{Attempt, Error};
 pub use info::{ModelColor, ModelInfo, TensorAxes, memory_estimate};
 pub use model::{Model, SessionOptions};
-pub use plan::{Tile, UpscalerOptions};
+pub use nan::OnNan;
+pub use plan::{Batch, Tile, UpscalerOptions};
 pub use precision::Precision;
 pub use provider::{Provider, Refused};
-pub use report::{ReportHandle, UpscaleReport};
+pub use report::{BatchReason, MemoryStep, ReportHandle, UpscaleReport};
 pub use runtime::Runtime;
 pub use source::{BuiltIn, ModelSource, built_in_models};
 pub use upscaler::Upscaler;

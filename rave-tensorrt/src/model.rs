@@ -8,6 +8,7 @@ use ort::session::builder::SessionBuilder;
 use crate::error::Error;
 use crate::graph::Width;
 use crate::info::ModelInfo;
+use crate::nan::OnNan;
 use crate::network::Network;
 use crate::origin::Origin;
 use crate::precision::Precision;
@@ -23,6 +24,8 @@ pub struct SessionOptions {
     /// Precision of input, output and what is between. The CPU computes in single precision whatever this is; with
     /// [`Precision::Fp16`] what passes from one operator to the next is rounded to half, as on a GPU.
     pub precision: Precision,
+    /// What to do with a frame that comes out with NaN or infinity.
+    pub on_nan: OnNan,
 }
 
 /// A model that is loaded and has been seen to work.
@@ -32,6 +35,7 @@ pub struct Model {
     origin: Arc<Origin>,
     weights_bytes: u64,
     threads: NonZeroUsize,
+    on_nan: OnNan,
 }
 
 impl Model {
@@ -58,7 +62,7 @@ impl Model {
         tracing::debug!(model = %source, %info, "model loaded");
         let weights_bytes = bytes.len() as u64;
         drop(bytes);
-        Ok(Self { info, network, origin: Arc::new(origin), weights_bytes, threads })
+        Ok(Self { info, network, origin: Arc::new(origin), weights_bytes, threads, on_nan: options.on_nan })
     }
 
     /// What the model takes and gives.
@@ -85,12 +89,28 @@ impl Model {
         self.threads
     }
 
+    /// What to do with a frame that comes out with NaN or infinity.
+    pub(crate) const fn on_nan(&self) -> OnNan {
+        self.on_nan
+    }
+
     /// The same model again, on `threads` threads of its own.
     pub(crate) fn again(&self, threads: NonZeroUsize) -> Result<Self, Error> {
-        let invalid = |error| self.origin.refused(error);
-        let network = Network::new(open(&self.origin, threads)?).map_err(invalid)?;
-        let (info, origin) = (self.info.clone(), Arc::clone(&self.origin));
-        Ok(Self { info, network, origin, weights_bytes: self.weights_bytes, threads })
+        self.of(Arc::clone(&self.origin), threads)
+    }
+
+    /// The same model with the same input and output, computed in single precision; nothing if it is that already.
+    pub(crate) fn in_single_precision(&self) -> Result<Option<Self>, Error> {
+        if self.origin.is_in_single_precision() {
+            return Ok(None);
+        }
+        Ok(Some(self.of(Arc::new(self.origin.in_single_precision()?), self.threads)?))
+    }
+
+    fn of(&self, origin: Arc<Origin>, threads: NonZeroUsize) -> Result<Self, Error> {
+        let network = Network::new(open(&origin, threads)?).map_err(|error| origin.refused(error))?;
+        let (info, weights_bytes, on_nan) = (self.info.clone(), self.weights_bytes, self.on_nan);
+        Ok(Self { info, network, origin, weights_bytes, threads, on_nan })
     }
 }
 

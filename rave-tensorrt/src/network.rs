@@ -2,6 +2,7 @@ use std::ffi::CString;
 use std::fmt::Debug;
 use std::ptr;
 
+use half::f16;
 use ort::AsPointer;
 use ort::session::{NoSelectedOutputs, RunOptions, Session};
 use ort::sys;
@@ -9,9 +10,56 @@ use ort::value::{PrimitiveTensorElementType, TensorRef, TensorRefMut};
 use rave_core::SampleType;
 
 /// A sample type that tensors hold too.
-pub(crate) trait Element: SampleType + PrimitiveTensorElementType + Debug {}
-impl Element for f32 {}
-impl Element for half::f16 {}
+pub(crate) trait Element: SampleType + PrimitiveTensorElementType + Debug {
+    fn from_f32(value: f32) -> Self;
+    fn to_f32(self) -> f32;
+
+    /// Whether there is neither NaN nor infinity among them.
+    fn are_finite(samples: &[Self]) -> bool;
+}
+
+impl Element for f32 {
+    fn from_f32(value: f32) -> Self {
+        value
+    }
+
+    fn to_f32(self) -> f32 {
+        self
+    }
+
+    fn are_finite(samples: &[Self]) -> bool {
+        const EXPONENT: u32 = 0x7f80_0000;
+        samples.chunks(LOOKED_AT_TOGETHER).all(|chunk| {
+            let found = chunk
+                .iter()
+                .fold(0, |found, sample| found | u32::from(sample.to_bits() & EXPONENT == EXPONENT));
+            found == 0
+        })
+    }
+}
+
+impl Element for f16 {
+    fn from_f32(value: f32) -> Self {
+        Self::from_f32(value)
+    }
+
+    fn to_f32(self) -> f32 {
+        self.to_f32()
+    }
+
+    fn are_finite(samples: &[Self]) -> bool {
+        const EXPONENT: u16 = 0x7c00;
+        samples.chunks(LOOKED_AT_TOGETHER).all(|chunk| {
+            let found = chunk
+                .iter()
+                .fold(0, |found, sample| found | u16::from(sample.to_bits() & EXPONENT == EXPONENT));
+            found == 0
+        })
+    }
+}
+
+/// Samples of a loop without an exit, which the compiler turns into vector instructions.
+const LOOKED_AT_TOGETHER: usize = 4096;
 
 /// A session with one input and one output.
 pub(crate) struct Network {
@@ -90,5 +138,24 @@ impl Network {
     ) -> Result<Vec<i64>, ort::Error> {
         let outputs = self.session.run([TensorRef::from_array_view((shape, input))?.into()])?;
         Ok(outputs[0].dtype().tensor_shape().map(|shape| shape.to_vec()).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_sample_that_is_not_finite_is_found_anywhere() {
+        let finite = [0.0_f32, -0.0, f32::MIN_POSITIVE, f32::MAX, f32::MIN, 1e-45];
+        let (mut single, mut half) = (finite.repeat(1500), vec![f16::MAX; 9000]);
+        assert!(f32::are_finite(&single) && f16::are_finite(&half) && f32::are_finite(&[]));
+        for place in [0, 4095, 4096, 8999] {
+            for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                (single[place], half[place]) = (bad, f16::from_f32(bad));
+                assert!(!f32::are_finite(&single) && !f16::are_finite(&half), "{bad} at {place}");
+                (single[place], half[place]) = (0.5, f16::ONE);
+            }
+        }
     }
 }

@@ -4,7 +4,8 @@ use rave_core::VideoInfo;
 
 use crate::error::Error;
 use crate::info::{ModelInfo, memory_estimate};
-use crate::tiling::Axis;
+use crate::report::BatchReason;
+use crate::tiling::{Axis, tile_size};
 
 /// Whether pictures go through the network whole.
 ///
@@ -24,14 +25,70 @@ const AUTO_LIMIT_BYTES: u64 = 4 << 30;
 const AUTO_TILE: u32 = 1024;
 const DEFAULT_OVERLAP: usize = 16;
 
+/// How many frames go through the network together, at most. A batch is shorter at the end, and where no frame came for
+/// 20 milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Batch {
+    /// On a GPU the most of 4, 2 and 1 that have together no more than 262 144 positions in the network's inner tensors
+    /// (pixels, divided by the square of [`ModelInfo::unshuffle`]): beyond that, one picture keeps a GPU busy. One on the
+    /// CPU, for a model that takes one at a time, and for pictures in tiles.
+    #[default]
+    Auto,
+    /// This many, from 1 to 16, for models that [take batches](ModelInfo::takes_batches). Fewer only where GPU memory does
+    /// not suffice.
+    Size(u32),
+}
+
+/// The largest batch that can be asked for.
+const MAX_BATCH: u32 = 16;
+
+/// Positions of a network's inner tensors, of all pictures of a batch, that keep a GPU busy.
+const BUSY_POSITIONS: u64 = 1 << 18;
+
 /// How pictures are given to the network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UpscalerOptions {
     /// Whole pictures or tiles.
     pub tile: Tile,
+    /// Frames that go through the network together.
+    pub batch: Batch,
     /// Input pixels, at least, by which neighbouring tiles overlap; at most half of a tile. They are cut in the middle of the
     /// overlap. `None` for 16, or a quarter of a tile if that is less.
     pub overlap: Option<u32>,
+}
+
+/// How many frames go through the network together, and why; `auto` says what [`Batch::Auto`] is for a model that takes
+/// batches.
+pub(crate) fn batch(
+    info: &ModelInfo,
+    batch: Batch,
+    auto: impl FnOnce() -> (usize, BatchReason),
+) -> Result<(usize, BatchReason), Error> {
+    let refuse = |reason: &str| Err(Error::Options(reason.to_owned()));
+    match batch {
+        Batch::Auto if info.takes_batches => Ok(auto()),
+        Batch::Auto => Ok((1, BatchReason::Model)),
+        Batch::Size(size) if !(1..=MAX_BATCH).contains(&size) => {
+            refuse(&format!("a batch of {size} frames is not possible: from 1 to {MAX_BATCH} are"))
+        }
+        Batch::Size(size) if size > 1 && !info.takes_batches => {
+            refuse(&format!("model {} takes one picture at a time, not a batch of {size}", info.name))
+        }
+        Batch::Size(size) => Ok((size as usize, BatchReason::Asked)),
+    }
+}
+
+/// What [`Batch::Auto`] is on a GPU.
+pub(crate) fn device_batch(info: &ModelInfo, axes: &[Axis; 2]) -> (usize, BatchReason) {
+    if tile_size(axes).is_some() {
+        return (1, BatchReason::Tiles);
+    }
+    let pixels = axes.iter().map(|axis| axis.tile as u64).product::<u64>();
+    let positions = pixels / u64::from(info.unshuffle).pow(2).max(1);
+    match [4, 2].into_iter().find(|&size| size as u64 * positions <= BUSY_POSITIONS) {
+        Some(size) => (size, BatchReason::SmallPictures),
+        None => (1, BatchReason::LargePictures),
+    }
 }
 
 /// How many pictures are upscaled at once, and by how many threads each.
@@ -53,9 +110,15 @@ const PARALLEL_LIMIT_BYTES: u64 = 4 << 30;
 /// thread, and the others would wait for it.
 ///
 /// Each needs the weights too: twice, as ONNX Runtime keeps a rearranged copy.
-pub(crate) fn lanes(info: &ModelInfo, weights_bytes: u64, axes: &[Axis; 2], threads: NonZeroUsize) -> Lanes {
+pub(crate) fn lanes(
+    info: &ModelInfo,
+    weights_bytes: u64,
+    (axes, batch): (&[Axis; 2], usize),
+    threads: NonZeroUsize,
+) -> Lanes {
     let [width, height] = axes.each_ref().map(|axis| axis.tile as u32);
-    let one_bytes = memory_estimate(info, width, height).saturating_add(2 * weights_bytes);
+    let pictures_bytes = memory_estimate(info, width, height).saturating_mul(batch as u64);
+    let one_bytes = pictures_bytes.saturating_add(2 * weights_bytes);
     let fitting = PARALLEL_LIMIT_BYTES / one_bytes.max(1);
     let most = fitting.clamp(1, MAX_LANES as u64) as usize;
     let per_lane = threads.get().div_ceil(most);

@@ -5,7 +5,7 @@ use rave_core::Sample;
 
 use crate::graph::Width;
 use crate::info::{ModelColor, ModelInfo, TensorAxes, inner_bytes_per_pixel};
-use crate::network::Network;
+use crate::network::{Element, Network};
 
 /// Why a model is not one that upscales pictures.
 pub(crate) struct Refusal {
@@ -42,10 +42,12 @@ pub(crate) fn inspect(name: &str, width: Width, session: Session) -> Result<(Mod
             size,
             multiple: 1,
             scale: 1,
+            takes_batches: false,
+            unshuffle: u32::try_from(width.unshuffle).unwrap_or(1),
             inner_bytes_per_pixel: inner_bytes_per_pixel(width, sample),
         };
         match prove(info, &mut network) {
-            Ok(info) => return Ok((info, network)),
+            Ok(info) => return Ok((with_batches(info, dims[0], &mut network), network)),
             Err(this) => refusal = refusal.or(Some(this)),
         }
     }
@@ -212,11 +214,53 @@ fn output_shape(
     network: &mut Network,
     (width, height): (u32, u32),
 ) -> ort::Result<Vec<i64>> {
-    let shape = info.shape((width as usize, height as usize));
+    let shape = info.shape(1, (width as usize, height as usize));
     match info.sample {
         Sample::F16 => network.output_shape(shape, &vec![f16::from_f32_const(0.5); elements(shape)]),
         _ => network.output_shape(shape, &vec![0.5f32; elements(shape)]),
     }
+}
+
+/// Finds out whether a model whose batch is free, `-1`, really takes several pictures.
+fn with_batches(mut info: ModelInfo, batch: i64, network: &mut Network) -> ModelInfo {
+    let size = info.size.unwrap_or_else(|| probe_size(info.multiple));
+    let is_alike = match info.sample {
+        _ if batch != -1 => Ok(false),
+        Sample::F16 => is_alike_beside_another::<f16>(&info, network, size),
+        _ => is_alike_beside_another::<f32>(&info, network, size),
+    };
+    info.takes_batches = is_alike.unwrap_or_else(|error| {
+        tracing::debug!(model = info.name, %error, "the model takes one picture at a time");
+        false
+    });
+    info
+}
+
+/// Whether a picture comes out as it does alone when it comes after another one.
+fn is_alike_beside_another<T: Element>(
+    info: &ModelInfo,
+    network: &mut Network,
+    (width, height): (u32, u32),
+) -> ort::Result<bool> {
+    let [width, height, scale] = [width, height, info.scale].map(|side| side as usize);
+    let input = |count| info.shape(count, (width, height));
+    let output = |count| info.shape(count, (width * scale, height * scale));
+    let mut pictures = vec![T::from_f32(0.5); elements(input(2))];
+    let (_, noise) = pictures.split_at_mut(elements(input(1)));
+    noise
+        .iter_mut()
+        .enumerate()
+        .for_each(|(index, sample)| *sample = T::from_f32((index % 97) as f32 / 200.0));
+    let mut alone = vec![T::from_f32(0.0); elements(output(1))];
+    network.run_into((input(1), noise), (output(1), &mut alone))?;
+    let mut together = vec![T::from_f32(0.0); elements(output(2))];
+    network.run_into((input(2), &pictures), (output(2), &mut together))?;
+    Ok(alone.iter().zip(&together[alone.len()..]).all(|(a, b)| are_near(a.to_f32(), b.to_f32())))
+}
+
+/// As near as different orders of the same sums in half precision.
+fn are_near(a: f32, b: f32) -> bool {
+    (a - b).abs() <= 0.01 * a.abs().max(1.0) || !a.is_finite() && !b.is_finite()
 }
 
 fn elements(shape: [i64; 4]) -> usize {

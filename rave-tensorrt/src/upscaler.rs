@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use rave_core::{BoxError, Buffer, Error as FrameError, Frame, PixelFormat, Stage, VideoInfo};
 
 use crate::error::Error;
@@ -13,7 +15,8 @@ use crate::report::ReportHandle;
 ///
 /// A frame may come out when later ones have gone in, or with [`finish`](Stage::finish); always in order. In host memory
 /// several frames are worked on at once, where there are threads and memory for it; in GPU memory the work of a few frames
-/// is enqueued before the first is looked at.
+/// is enqueued before the first is looked at. Where frames go through the network together ([`Batch`](crate::Batch)), they
+/// wait for others for 20 milliseconds at most; that needs somebody who calls [`flush`](Stage::flush) in time.
 pub struct Upscaler<B> {
     pub(crate) info: ModelInfo,
     pub(crate) output_info: VideoInfo,
@@ -29,6 +32,12 @@ pub(crate) trait Work<B>: Send {
 
     /// Emits the others.
     fn finish(&mut self, emit: &mut dyn FnMut(Frame<B>)) -> Result<(), Error>;
+
+    /// How long it waits for another frame before it is to be [`flush`](Self::flush)ed; `None` if it has none.
+    fn patience(&self) -> Option<Duration>;
+
+    /// Emits what need not wait for further frames.
+    fn flush(&mut self, emit: &mut dyn FnMut(Frame<B>)) -> Result<(), Error>;
 
     /// How many frames it has at the same time, at most.
     fn frames_at_once(&self) -> usize;
@@ -75,6 +84,14 @@ impl<B: Buffer> Stage for Upscaler<B> {
 
     fn finish(&mut self, emit: &mut dyn FnMut(Frame<B>)) -> Result<(), BoxError> {
         Ok(self.work.finish(emit)?)
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        self.work.patience()
+    }
+
+    fn flush(&mut self, emit: &mut dyn FnMut(Frame<B>)) -> Result<(), BoxError> {
+        Ok(self.work.flush(emit)?)
     }
 }
 

@@ -327,7 +327,7 @@ fn with_limit(limit_mib: u64, tile: Tile, size: (u32, u32)) -> Option<Result<Ups
     let pool = gpu::pool(Some(limit_mib))?;
     let model = load(&pool, &built_in("rave-x2"), &options(Precision::Model));
     let input = video(PixelFormat::RGB_F16, size.0, size.1);
-    Some(Upscaler::<CudaBuffer>::new(model, &input, &UpscalerOptions { tile, overlap: None }))
+    Some(Upscaler::<CudaBuffer>::new(model, &input, &UpscalerOptions { tile, ..UpscalerOptions::default() }))
 }
 
 #[test]

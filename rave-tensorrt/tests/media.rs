@@ -51,6 +51,8 @@ fn published_models_load_and_upscale() {
             size: None,
             multiple: 1,
             scale,
+            takes_batches: true,
+            unshuffle: 1,
             inner_bytes_per_pixel: model.info().inner_bytes_per_pixel,
         };
         assert_eq!(model.info(), &expected);

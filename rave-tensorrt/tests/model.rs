@@ -20,6 +20,8 @@ const RGB: ModelInfo = ModelInfo {
     size: None,
     multiple: 1,
     scale: 2,
+    takes_batches: true,
+    unshuffle: 1,
     inner_bytes_per_pixel: 0,
 };
 
@@ -35,16 +37,22 @@ fn properties_are_read_and_proved() {
         ("nearest-luma-f16-x2", ModelInfo { color: ModelColor::Luma, sample: Sample::F16, ..RGB }),
         ("nearest-nhwc-x2", ModelInfo { axes: TensorAxes::Nhwc, ..RGB }),
         ("nearest-all-dims-free-x2", RGB),
-        ("nearest-fixed-64x48-x2", ModelInfo { size: Some((64, 48)), ..RGB }),
-        ("shift-multiple-4-x2", ModelInfo { multiple: 4, ..RGB }),
-        ("shift-multiple-3-x2", ModelInfo { multiple: 3, ..RGB }),
-        ("bench-unshuffle2-4x32", ModelInfo { multiple: 2, ..RGB }),
+        ("nearest-fixed-64x48-x2", ModelInfo { size: Some((64, 48)), takes_batches: false, ..RGB }),
+        ("shift-multiple-4-x2", ModelInfo { multiple: 4, unshuffle: 4, ..RGB }),
+        ("shift-multiple-3-x2", ModelInfo { multiple: 3, unshuffle: 3, ..RGB }),
+        ("bench-unshuffle2-4x32", ModelInfo { multiple: 2, unshuffle: 2, ..RGB }),
         ("weights-as-input-x2", RGB),
     ] {
         let model = load(&format!("{name}.onnx")).unwrap_or_else(|error| panic!("{name}: {error}"));
         let inner_bytes_per_pixel = model.info().inner_bytes_per_pixel;
         assert_eq!(model.info(), &ModelInfo { name: name.to_owned(), inner_bytes_per_pixel, ..expected });
     }
+}
+
+#[test]
+fn pictures_that_are_not_independent_are_no_batch() {
+    let model = load_bytes("mixing-x1.onnx", &models::mixing()).unwrap();
+    assert!(!model.info().takes_batches);
 }
 
 #[test]

@@ -5,7 +5,6 @@
 mod support;
 
 use std::env;
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use rave_core::{Code, CodedError, HostFrame, PixelFormat, Sample};
@@ -15,7 +14,7 @@ use rave_tensorrt::{
 use support::{fill_with, frame, models, rows, run, runtime, soft, upscaler, video};
 
 fn load(source: &ModelSource, precision: Precision) -> Result<Model, Error> {
-    Model::load(&runtime(), source, &SessionOptions { threads: NonZeroUsize::new(2), precision })
+    Model::load(&runtime(), source, &SessionOptions { precision, ..support::OPTIONS })
 }
 
 fn written(name: &str) -> ModelSource {

@@ -10,13 +10,13 @@ use rave_core::{
 };
 use rave_cuda::{CudaBuffer, CudaConvert, CudaFrame, Pool, Upload};
 use rave_ffmpeg::{Demuxer, Input, VideoCodec};
-use rave_tensorrt::{Runtime, Upscaler, UpscalerOptions};
+use rave_tensorrt::{Runtime, Upscaler};
 
 use super::convert::{Conversions, Wanted};
 use super::decode::Decoded;
 use super::device::{Network, Placed};
 use super::end::{Assembling, FrameEnd, Source};
-use super::enlarge::{Enlarged, working_color};
+use super::enlarge::{Enlarged, upscaler_options, working_color};
 use super::line::{Line, LineIn};
 use super::sinks::{CudaNullSink, NullSink};
 use super::synthetic::{Synthetic, write_clip};
@@ -252,7 +252,7 @@ impl Bench<'_> {
         let mut to_model = Conversions::new(pictures.info(), wanted)?;
         let (info, frame) = (*to_model.output_info(), pictures.frame(&HostPool::new(), 0));
         let frame = to_model.convert(frame).map_err(Error::leaf)?;
-        let options = UpscalerOptions { tile: upscale.tile, ..UpscalerOptions::default() };
+        let options = upscaler_options(upscale);
         match placed.network {
             Network::Host(model) => {
                 let upscaler = Upscaler::<HostBuffer>::new(*model, &info, &options).map_err(Error::leaf)?;

@@ -109,7 +109,8 @@ impl Placed {
         refused: Vec<Refused>,
         gpu: Option<Gpu>,
     ) -> Result<Self, Error> {
-        let session = SessionOptions { threads: options.threads, precision: options.inference.precision };
+        let InferenceOptions { precision, on_nan, .. } = options.inference;
+        let session = SessionOptions { threads: options.threads, precision, on_nan };
         let model = Model::load(runtime, &source(options, DEFAULT_FOR_CPU), &session).map_err(Error::leaf)?;
         let device = Choice { part: Part::Device, taken: "cpu".into(), refused };
         let choices = vec![device, Choice::first(Part::Provider, Provider::Cpu.to_string())];

@@ -2,12 +2,14 @@
 
 use rave_core::{ColorSpec, HostBuffer, Matrix, VideoInfo};
 use rave_cuda::CudaBuffer;
-use rave_tensorrt::{ReportHandle, Upscaler, UpscalerOptions};
+use rave_tensorrt::{ReportHandle, UpscaleReport, Upscaler, UpscalerOptions};
 
+use super::choice::{Choice, Part, Refused};
 use super::convert::Wanted;
 use super::device::Network;
 use super::end::Assembling;
 use super::line::Line;
+use super::options::UpscaleOptions;
 use crate::Error;
 
 /// The line behind the network.
@@ -27,7 +29,7 @@ impl Enlarged {
         let (options, queues) = (job.options, job.options.queues);
         let format = network.info().input_format(source.format);
         let wanted = Wanted::rounded(format, working_color(source));
-        let upscaler_options = UpscalerOptions { tile: options.tile, ..UpscalerOptions::default() };
+        let upscaler_options = upscaler_options(options);
         match network {
             Network::Host(model) => {
                 let line = line.into_host()?.convert("preprocess", wanted)?.queue(queues.preprocessed);
@@ -47,10 +49,26 @@ impl Enlarged {
                 let upscaler = Upscaler::<CudaBuffer>::new(*model, &line.info, &upscaler_options);
                 let upscaler = upscaler.map_err(Error::leaf)?;
                 let (info, report) = (*upscaler.output_info(), upscaler.report());
+                tell_provider(&report.get(), &mut job.choices);
                 let line = line.then("upscale", upscaler, info).queue(queues.upscaled);
                 Ok(Self { line: Line::Device(line, gpu.pool), report })
             }
         }
+    }
+}
+
+/// How the options say that frames are given to the network.
+pub(super) fn upscaler_options(options: &UpscaleOptions) -> UpscalerOptions {
+    UpscalerOptions { tile: options.tile, batch: options.batch, ..UpscalerOptions::default() }
+}
+
+/// Writes into the choices what runs the network: a provider may have refused it after it was chosen.
+fn tell_provider(report: &UpscaleReport, choices: &mut [Choice]) {
+    for choice in choices.iter_mut().filter(|choice| choice.part == Part::Provider) {
+        choice.taken = report.provider.to_string();
+        let refused = report.refused.iter().skip(choice.refused.len());
+        let refused = refused.map(|refused| Refused::because(refused.provider.to_string(), &refused.reason));
+        choice.refused.extend(refused.collect::<Vec<_>>());
     }
 }
 

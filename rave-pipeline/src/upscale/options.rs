@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use rave_core::{Code, CodedError};
 use rave_ffmpeg::{Corruption, DemuxerOptions, EncoderOptions, MuxerOptions, VideoCodec};
-use rave_tensorrt::{BuiltIn, ModelSource, OnNan, Precision, Provider, TensorRtOptions, Tile};
+use rave_tensorrt::{Batch, BuiltIn, ModelSource, OnNan, Precision, Provider, TensorRtOptions, Tile};
 
 use super::{Existing, PictureOptions};
 use crate::{Depth, Error};
@@ -25,6 +25,8 @@ pub struct UpscaleOptions {
     pub threads: Option<NonZeroUsize>,
     /// Whether the model runs on whole frames or on tiles.
     pub tile: Tile,
+    /// How many frames go through the model together.
+    pub batch: Batch,
     /// Which stream of the source, and its frame rate if it has no timestamps.
     pub demuxer: DemuxerOptions,
     /// What to do about damaged packets.
@@ -57,6 +59,7 @@ impl Default for UpscaleOptions {
             decode_sessions: None,
             threads: None,
             tile: Tile::default(),
+            batch: Batch::default(),
             demuxer: DemuxerOptions::default(),
             corruption: Corruption::default(),
             codec: None,

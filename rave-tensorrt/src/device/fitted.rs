@@ -2,27 +2,25 @@ use half::f16;
 use rave_core::{
     CodedError, ColorSpec, FieldOrder, FrameInfo, HostFrame, HostPool, Layout, Sample, Timestamp, VideoInfo,
 };
-use rave_cuda::{Pool, Reservation, Stream, TileCopier, Upload, device_layout};
+use rave_cuda::{DigestTaker, Pool, Reservation, Stream, TileCopier, Upload, device_layout};
 
+use crate::device::ladder::Rung;
 use crate::device::lane::DeviceLane;
 use crate::device::model::DeviceModel;
 use crate::device::session::{DeviceNetwork, Purpose};
 use crate::error::Error;
 use crate::info::{ModelInfo, device_memory_estimate};
 use crate::origin::Origin;
-use crate::plan::{Tile, UpscalerOptions, axes};
+use crate::plan::{UpscalerOptions, axes};
 use crate::tiling::Axis;
 
 /// Frames of the model's input and output that a pipeline holds, at most, beside the network.
 const HELD_FRAMES: u64 = 10;
 
-/// Sides of tiles, in input pixels, that [`Tile::Auto`] goes through when memory does not suffice.
-const LADDER: [u32; 6] = [1024, 768, 512, 384, 256, 128];
-
 /// A lane with the memory that its session was seen to take.
 pub(super) struct Fitted {
     pub(super) lane: DeviceLane,
-    pub(super) axes: [Axis; 2],
+    pub(super) rung: Rung,
     pub(super) reserved: Reservation,
 }
 
@@ -32,68 +30,70 @@ impl Fitted {
         model: &DeviceModel,
         origin: &Origin,
         input: &VideoInfo,
-        axes: [Axis; 2],
+        rung: Rung,
     ) -> Result<Self, Error> {
         let pool = model.pool();
         let stream = pool.device().new_stream()?;
         let before = others_bytes(pool)?;
-        let size = (axes[0].tile, axes[1].tile);
-        let network = DeviceNetwork::open(&Purpose { model, origin, size, stream: &stream })?;
-        let mut lane = DeviceLane::new(network, model.info(), input, axes.clone(), (pool, &stream))?;
+        let size = (rung.axes[0].tile, rung.axes[1].tile);
+        let purpose = Purpose { model, origin, size, batch: rung.batch, stream: &stream };
+        let network = DeviceNetwork::open(&purpose)?;
+        let mut lane = DeviceLane::new(network, model.info(), input, &rung, (pool, &stream))?;
         warm_up(&mut lane, pool, &stream, input)?;
         let reserved = pool.reserve(others_bytes(pool)?.saturating_sub(before))?;
-        Ok(Self { lane, axes, reserved })
+        Ok(Self { lane, rung, reserved })
+    }
+
+    /// Whether what comes out for a picture is the same, bit for bit, wherever in a batch it is.
+    pub(super) fn is_alike_everywhere(&mut self, pool: &Pool, input: &VideoInfo) -> Result<bool, Error> {
+        let picture = Upload::new(pool, input)?.upload(&noise(input, frame_info(input))?)?;
+        let digests = self.lane.digests(&DigestTaker::new(pool)?, &picture)?;
+        Ok(digests.windows(2).all(|pair| pair[0] == pair[1]))
     }
 }
 
-/// A lane for `axes`, or with [`Tile::Auto`] for the largest smaller tiles that memory suffices for.
+/// A lane for `rung`, or for the first below it that memory suffices for. `tell` hears why one did not.
 pub(super) fn first_that_fits(
     model: &DeviceModel,
     origin: &Origin,
     input: &VideoInfo,
     options: &UpscalerOptions,
-    mut now: [Axis; 2],
+    mut rung: Rung,
+    mut tell: impl FnMut(&Rung, &Error),
 ) -> Result<Fitted, Error> {
     loop {
-        match Fitted::with_origin(model, origin, input, now.clone()) {
-            Err(error) if error.is_recoverable() && options.tile == Tile::Auto => {
-                now = smaller(model.info(), input, options, &now).ok_or(error)?;
-            }
+        match Fitted::with_origin(model, origin, input, rung.clone()) {
+            Err(error) if error.is_recoverable() => match rung.below(model.info(), input, options) {
+                Some(below) => {
+                    tell(&below, &error);
+                    rung = below;
+                }
+                None => return Err(error),
+            },
             other => return other,
         }
     }
 }
 
-/// The next smaller tiles; nothing if there are none, or the model fixes its size.
-pub(super) fn smaller(
-    info: &ModelInfo,
-    input: &VideoInfo,
-    options: &UpscalerOptions,
-    now: &[Axis; 2],
-) -> Option<[Axis; 2]> {
-    if info.size.is_some() {
-        return None;
-    }
-    let longest = now[0].tile.max(now[1].tile);
-    let side = LADDER.into_iter().find(|&side| (side as usize) < longest)?;
-    axes(info, input, &UpscalerOptions { tile: Tile::Size(side), ..*options }, |_, _| false).ok()
-}
-
-/// Runs a black frame to the end: the GPU's memory and the algorithms are chosen now. Where the host is too slow, runs are
+/// Runs black frames to the end: the GPU's memory and the algorithms are chosen now. Where the host is too slow, runs are
 /// recorded.
 fn warm_up(lane: &mut DeviceLane, pool: &Pool, stream: &Stream, input: &VideoInfo) -> Result<(), Error> {
     let layout = device_layout(input.format, input.width, input.height)?;
-    let pts = Timestamp::new(0, input.time_base);
-    let info = FrameInfo { pts, duration_ticks: None, field_order: FieldOrder::Progressive };
+    let info = frame_info(input);
     let mut black = pool.frame(layout, ColorSpec::default(), info)?;
     TileCopier::new(pool.device())?.clear(stream, &mut black)?;
-    drop(lane.upscale(&black)?);
+    lane.run_filled_with(&black)?;
     stream.synchronize()?;
     if lane.is_bound_by_host(&black)? {
         let other = Upload::new(pool, input)?.upload(&noise(input, info)?)?;
         lane.record([&black, &other])?;
     }
     Ok(stream.synchronize()?)
+}
+
+fn frame_info(input: &VideoInfo) -> FrameInfo {
+    let pts = Timestamp::new(0, input.time_base);
+    FrameInfo { pts, duration_ticks: None, field_order: FieldOrder::Progressive }
 }
 
 /// A picture of no meaning, with values from 0 to 1.
@@ -149,61 +149,4 @@ pub(super) fn first_axes(
     axes(model.info(), input, options, |width, height| {
         picture_bytes(model.info(), width, height) <= room_bytes
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use rave_core::{PixelFormat, TimeBase};
-
-    use super::*;
-    use crate::info::{ModelColor, TensorAxes};
-
-    fn info(size: Option<(u32, u32)>) -> ModelInfo {
-        ModelInfo {
-            name: "model".into(),
-            sample: Sample::F16,
-            color: ModelColor::Rgb,
-            axes: TensorAxes::Nchw,
-            size,
-            multiple: 4,
-            scale: 2,
-            inner_bytes_per_pixel: 1536,
-        }
-    }
-
-    fn video(width: u32, height: u32) -> VideoInfo {
-        VideoInfo {
-            format: PixelFormat::RGB_F16,
-            width,
-            height,
-            color: ColorSpec::BT709,
-            sample_aspect_ratio: None,
-            frame_rate: None,
-            time_base: TimeBase::new(1, 25).unwrap(),
-            display_matrix: None,
-            mastering_display: None,
-            content_light: None,
-        }
-    }
-
-    #[test]
-    fn without_memory_tiles_become_smaller_to_the_end() {
-        let (info, input, options) = (info(None), video(3840, 2160), UpscalerOptions::default());
-        let mut now = axes(&info, &input, &options, |_, _| true).unwrap();
-        let mut sides = vec![now[0].tile];
-        while let Some(next) = smaller(&info, &input, &options, &now) {
-            sides.push(next[0].tile);
-            now = next;
-        }
-        assert_eq!(sides, [3840, 1024, 768, 512, 384, 256, 128]);
-        let small = axes(&info, &video(320, 180), &options, |_, _| true).unwrap();
-        assert_eq!(smaller(&info, &video(320, 180), &options, &small).unwrap()[0].tile, 256);
-    }
-
-    #[test]
-    fn a_size_that_the_model_fixes_does_not_change() {
-        let (info, input, options) = (info(Some((64, 64))), video(640, 360), UpscalerOptions::default());
-        let now = axes(&info, &input, &options, |_, _| true).unwrap();
-        assert!(smaller(&info, &input, &options, &now).is_none());
-    }
 }

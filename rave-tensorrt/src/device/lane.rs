@@ -1,11 +1,14 @@
+use std::borrow::Borrow;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rave_core::{Digest, Error as FrameError, Kernel, Layout, PixelFormat, VideoInfo};
 use rave_cuda::{
-    CudaFrame, CudaResize, DigestTaker, Pool, Stream, TensorAt, TensorAxes as DeviceAxes, TensorShape,
-    TileCopier, Window, device_layout,
+    CudaBuffer, CudaFrame, CudaResize, DigestTaker, Pool, Stream, TensorAt, TensorAxes as DeviceAxes,
+    TensorShape, TileCopier, Window, device_layout,
 };
 
+use crate::device::ladder::Rung;
 use crate::device::replays::Replays;
 use crate::device::session::{DeviceNetwork, DeviceTensor, run_error};
 use crate::error::Error;
@@ -19,7 +22,7 @@ const ENQUEUE_PART: u32 = 5;
 /// Runs before a measurement.
 const WARM_UP: u32 = 10;
 
-/// Enqueues pictures on one stream.
+/// Enqueues pictures on one stream, a batch at a time.
 pub(super) struct DeviceLane {
     // Dropped before the session whose runs they are.
     replays: Option<Replays>,
@@ -27,7 +30,10 @@ pub(super) struct DeviceLane {
     info: ModelInfo,
     input: (PixelFormat, u32, u32),
     output: Layout,
-    axes: [Axis; 2],
+    /// Pictures of a run. Fewer are run with what is in memory in place of the others: another number would cost time to
+    /// choose algorithms anew, and memory.
+    batch: usize,
+    axes: Arc<[Axis; 2]>,
     copier: TileCopier,
     /// Makes the output frame with its chroma planes, for luma-only networks.
     chroma: Option<CudaResize>,
@@ -40,7 +46,7 @@ impl DeviceLane {
         network: DeviceNetwork,
         info: &ModelInfo,
         input: &VideoInfo,
-        axes: [Axis; 2],
+        rung: &Rung,
         (pool, stream): (&Pool, &Stream),
     ) -> Result<Self, Error> {
         let size = (input.width * info.scale, input.height * info.scale);
@@ -54,7 +60,8 @@ impl DeviceLane {
             info: info.clone(),
             input: (input.format, input.width, input.height),
             output: device_layout(input.format, size.0, size.1)?,
-            axes,
+            batch: rung.batch,
+            axes: Arc::new(rung.axes.clone()),
             copier: TileCopier::new(pool.device())?,
             chroma,
             pool: pool.clone(),
@@ -69,13 +76,15 @@ impl DeviceLane {
     /// Those of a run that is not recorded.
     pub(super) fn record(&mut self, pictures: [&CudaFrame; 2]) -> Result<(), Error> {
         let taker = DigestTaker::new(&self.pool)?;
-        let expected = pictures.map(|picture| self.digest(&taker, picture));
-        let [Some(first), Some(second)] = expected.map(Result::ok) else { return Ok(()) };
-        let (width, height) = self.tile();
-        self.replays = Some(Replays::new(&self.pool, self.shape(width, height, 1).size_bytes())?);
+        let expected = pictures.map(|picture| self.digests(&taker, picture));
+        let [Ok(first), Ok(second)] = expected else { return Ok(()) };
+        self.replays = Some(Replays::new(&self.pool, self.batch * self.picture(1).size_bytes())?);
         // Seen, recorded, and launched again with another input.
-        let recorded = [pictures[0], pictures[0], pictures[1]].map(|picture| self.digest(&taker, picture));
-        let is_right = matches!(recorded, [Ok(a), Ok(b), Ok(c)] if (a, b, c) == (first, first, second));
+        let recorded = [pictures[0], pictures[0], pictures[1]].map(|picture| self.digests(&taker, picture));
+        let is_right = match recorded {
+            [Ok(a), Ok(b), Ok(c)] => a == first && b == first && c == second,
+            _ => false,
+        };
         let is_recorded = self.replays.as_ref().is_some_and(Replays::has_any);
         if !is_right || !is_recorded {
             tracing::debug!(model = self.info.name, "runs are not recorded: they differ, or cannot be");
@@ -88,25 +97,61 @@ impl DeviceLane {
         self.replays.is_some()
     }
 
-    fn digest(&mut self, taker: &DigestTaker, picture: &CudaFrame) -> Result<Digest, Error> {
-        let output = self.upscale(picture)?;
-        Ok(taker.start(&self.stream, &output)?.wait()?)
+    /// What comes out for a picture in each place of a batch.
+    pub(super) fn digests(&mut self, taker: &DigestTaker, picture: &CudaFrame) -> Result<Vec<Digest>, Error> {
+        let outputs = self.run_filled_with(picture)?;
+        let started = outputs.iter().map(|output| taker.start(&self.stream, output));
+        let started = started.collect::<Result<Vec<_>, _>>()?;
+        Ok(started.into_iter().map(|digest| digest.wait()).collect::<Result<_, _>>()?)
     }
 
-    /// Enqueues the enlargement of a frame.
-    pub(super) fn upscale(&mut self, frame: &CudaFrame) -> Result<CudaFrame, Error> {
+    /// Enqueues a run with the same picture in each place.
+    pub(super) fn run_filled_with(&mut self, picture: &CudaFrame) -> Result<Vec<CudaFrame>, Error> {
+        let mut outputs = Vec::with_capacity(self.batch);
+        self.upscale(&vec![picture; self.batch], &mut outputs)?;
+        Ok(outputs)
+    }
+
+    /// Enqueues the enlargement of frames, at most as many as a batch has, and appends the results to `outputs`. After an
+    /// error nothing was appended.
+    pub(super) fn upscale<F: Borrow<CudaFrame>>(
+        &mut self,
+        frames: &[F],
+        outputs: &mut Vec<CudaFrame>,
+    ) -> Result<(), Error> {
+        debug_assert!(frames.len() <= self.batch, "{} frames for a batch of {}", frames.len(), self.batch);
+        let first = outputs.len();
+        let enqueued = self.try_upscale(frames, outputs, first);
+        if enqueued.is_err() {
+            outputs.truncate(first);
+        }
+        enqueued
+    }
+
+    fn try_upscale<F: Borrow<CudaFrame>>(
+        &mut self,
+        frames: &[F],
+        outputs: &mut Vec<CudaFrame>,
+        first: usize,
+    ) -> Result<(), Error> {
+        for frame in frames {
+            outputs.push(self.output_for(frame.borrow())?);
+        }
+        match (frames, &mut outputs[first..]) {
+            ([frame], [output]) if self.batch == 1 && self.is_whole() => {
+                self.run_whole(frame.borrow(), output)
+            }
+            (_, outputs) => self.run_tiles(frames, outputs),
+        }
+    }
+
+    /// A frame for the output, with what the network does not give.
+    fn output_for(&mut self, frame: &CudaFrame) -> Result<CudaFrame, Error> {
         self.check(frame.layout())?;
-        let mut output = match &mut self.chroma {
+        Ok(match &mut self.chroma {
             Some(chroma) => chroma.resize(frame)?,
             None => self.pool.frame(self.output, frame.color(), frame.info())?,
-        };
-        if self.is_whole() {
-            self.run_whole(frame, &mut output)?;
-        } else {
-            let axes = self.axes.clone();
-            planes::tiles(&axes[0], &axes[1]).try_for_each(|tile| self.run_tile(frame, tile, &mut output))?;
-        }
-        Ok(output)
+        })
     }
 
     fn check(&self, layout: &Layout) -> Result<(), FrameError> {
@@ -131,65 +176,89 @@ impl DeviceLane {
         let channels = self.info.color.channels();
         let [source, target] =
             [frame.layout(), output.layout()].map(|layout| tensor_offset(layout, channels));
-        let (stream, size) = (self.stream.clone(), self.tile());
+        let stream = self.stream.clone();
         match (source, target, self.replays.is_some()) {
             (Some(source), Some(target), false) => {
                 let (read, write) = (frame.buffer().read(&stream)?, output.buffer_mut().write(&stream)?);
-                self.run(size, read.address() + source, write.address() + target)
+                self.run(read.address() + source, write.address() + target)
             }
             (_, Some(target), true) => {
-                self.gather(frame, (0, 0))?;
+                self.gather((0, 0), &[frame], None)?;
                 let write = output.buffer_mut().write(&stream)?;
-                self.replay(size, write.address() + target)
+                self.replay(write.address() + target)
             }
-            _ => {
-                let axes = self.axes.clone();
-                planes::tiles(&axes[0], &axes[1]).try_for_each(|tile| self.run_tile(frame, tile, output))
-            }
+            _ => self.run_tiles(&[frame], std::slice::from_mut(output)),
         }
     }
 
-    /// Through memory of its own. It goes back to the pool at once; its next user waits for this work.
-    fn run_tile(&mut self, frame: &CudaFrame, tile: Tile<'_>, output: &mut CudaFrame) -> Result<(), Error> {
-        let (scale, size, stream) = (self.info.scale, (tile.width, tile.height), self.stream.clone());
-        let (seen, made) = (self.shape(size.0, size.1, 1), self.shape(size.0, size.1, scale));
-        let place = (tile.x.start as i64, tile.y.start as i64);
-        let mut result = self.pool.take(made.size_bytes())?;
+    fn run_tiles<F: Borrow<CudaFrame>>(
+        &mut self,
+        frames: &[F],
+        outputs: &mut [CudaFrame],
+    ) -> Result<(), Error> {
+        let axes = Arc::clone(&self.axes);
+        planes::tiles(&axes[0], &axes[1]).try_for_each(|tile| self.run_tile(tile, frames, outputs))
+    }
+
+    /// The same tile of all frames, through memory of its own. It goes back to the pool at once; its next user waits for
+    /// this work.
+    fn run_tile<F: Borrow<CudaFrame>>(
+        &mut self,
+        tile: Tile<'_>,
+        frames: &[F],
+        outputs: &mut [CudaFrame],
+    ) -> Result<(), Error> {
+        let (stream, place) = (self.stream.clone(), (tile.x.start as i64, tile.y.start as i64));
+        let mut result = self.pool.take(self.batch * self.picture(self.info.scale).size_bytes())?;
         if self.replays.is_some() {
-            self.gather(frame, place)?;
+            self.gather(place, frames, None)?;
             let write = result.write(&stream)?;
-            self.replay(size, write.address())?;
+            self.replay(write.address())?;
         } else {
-            let mut input = self.pool.take(seen.size_bytes())?;
-            let target = TensorAt { buffer: &mut input, offset_bytes: 0, shape: seen };
-            self.copier.gather(&stream, frame, place, target)?;
+            let mut input = self.pool.take(self.batch * self.picture(1).size_bytes())?;
+            self.gather(place, frames, Some(&mut input))?;
             let (read, write) = (input.read(&stream)?, result.write(&stream)?);
-            self.run(size, read.address(), write.address())?;
+            self.run(read.address(), write.address())?;
         }
-        let source = TensorAt { buffer: &result, offset_bytes: 0, shape: made };
-        let (keep, place) = kept(tile, scale);
-        Ok(self.copier.scatter(&stream, source, keep, output, place)?)
+        self.scatter(tile, &result, outputs)
     }
 
-    /// Fills the input of recorded runs.
-    fn gather(&mut self, frame: &CudaFrame, place: (i64, i64)) -> Result<(), Error> {
-        let (width, height) = self.tile();
-        let shape = self.shape(width, height, 1);
-        let Some(replays) = &mut self.replays else { return Ok(()) };
-        let target = TensorAt { buffer: replays.input_mut(), offset_bytes: 0, shape };
-        Ok(self.copier.gather(&self.stream, frame, place, target)?)
+    /// Fills `input`, or the input of recorded runs, with what is at `place` of each frame.
+    fn gather<F: Borrow<CudaFrame>>(
+        &mut self,
+        place: (i64, i64),
+        frames: &[F],
+        input: Option<&mut CudaBuffer>,
+    ) -> Result<(), Error> {
+        let shape = self.picture(1);
+        let Some(buffer) = input.or(self.replays.as_mut().map(Replays::input_mut)) else { return Ok(()) };
+        for (index, frame) in frames.iter().enumerate() {
+            let target = TensorAt { buffer: &mut *buffer, offset_bytes: index * shape.size_bytes(), shape };
+            self.copier.gather(&self.stream, frame.borrow(), place, target)?;
+        }
+        Ok(())
+    }
+
+    /// Copies what is kept of a tile into each output.
+    fn scatter(&self, tile: Tile<'_>, result: &CudaBuffer, outputs: &mut [CudaFrame]) -> Result<(), Error> {
+        let shape = self.picture(self.info.scale);
+        let (keep, place) = kept(tile, self.info.scale);
+        for (index, output) in outputs.iter_mut().enumerate() {
+            let source = TensorAt { buffer: result, offset_bytes: index * shape.size_bytes(), shape };
+            self.copier.scatter(&self.stream, source, keep, output, place)?;
+        }
+        Ok(())
     }
 
     /// How long `runs` runs of one tile take, in the same memory, and how long the enqueuing of one while the GPU is idle.
     pub(super) fn time(&mut self, runs: u32) -> Result<(Duration, Duration), Error> {
-        let (width, height) = self.tile();
-        let mut input = self.pool.take(self.shape(width, height, 1).size_bytes())?;
-        let mut output = self.pool.take(self.shape(width, height, self.info.scale).size_bytes())?;
+        let mut input = self.pool.take(self.batch * self.picture(1).size_bytes())?;
+        let mut output = self.pool.take(self.batch * self.picture(self.info.scale).size_bytes())?;
         let stream = self.stream.clone();
         let (source, target) = (input.write(&stream)?, output.write(&stream)?);
         let mut run = || match self.replays {
-            Some(_) => self.replay((width, height), target.address()),
-            None => self.run((width, height), source.address(), target.address()),
+            Some(_) => self.replay(target.address()),
+            None => self.run(source.address(), target.address()),
         };
         let mut enqueue = Duration::MAX;
         // The first runs after a while find the GPU at a low clock.
@@ -212,55 +281,62 @@ impl DeviceLane {
         let mut least = (Duration::MAX, Duration::MAX);
         for _ in 0..2 {
             let start = Instant::now();
-            let output = self.upscale(picture)?;
+            let outputs = self.run_filled_with(picture)?;
             let enqueued = start.elapsed();
-            drop(output);
+            drop(outputs);
             self.stream.synchronize()?;
             least = least.min((enqueued, start.elapsed()));
         }
-        Ok(least.0 * ENQUEUE_PART > least.1)
+        Ok(self.network.is_recordable() && least.0 * ENQUEUE_PART > least.1)
     }
 
-    /// Both addresses are held for the stream by the caller, with as many bytes as a tile and its enlargement take.
-    fn run(&mut self, (width, height): (usize, usize), input: u64, output: u64) -> Result<(), Error> {
-        let scale = self.info.scale as usize;
-        let input = DeviceTensor { address: input, shape: self.info.shape((width, height)) };
-        let output =
-            DeviceTensor { address: output, shape: self.info.shape((width * scale, height * scale)) };
+    /// Both addresses are held for the stream by the caller, with as many bytes as a batch of tiles and its enlargement take.
+    fn run(&mut self, input: u64, output: u64) -> Result<(), Error> {
+        let input = DeviceTensor { address: input, shape: self.tensor(1) };
+        let output = DeviceTensor { address: output, shape: self.tensor(self.info.scale) };
         // SAFETY: the callers hold accesses to both buffers for this stream, which the session uses, and have found the
         // tensors inside of them: by `tensor_offset` in a frame's layout, or by the size that was taken from the pool.
         let result = unsafe { self.network.run(input, output) };
-        result.map_err(|source| run_error(&self.info, (width, height), source))
+        result.map_err(|source| run_error(&self.info, self.tile(), source))
     }
 
     /// From the input of recorded runs; as for [`run`](Self::run).
-    fn replay(&mut self, (width, height): (usize, usize), output: u64) -> Result<(), Error> {
-        let scale = self.info.scale as usize;
-        let input = self.info.shape((width, height));
-        let output =
-            DeviceTensor { address: output, shape: self.info.shape((width * scale, height * scale)) };
+    fn replay(&mut self, output: u64) -> Result<(), Error> {
+        let (input, tile) = (self.tensor(1), self.tile());
+        let output = DeviceTensor { address: output, shape: self.tensor(self.info.scale) };
         let Some(replays) = &mut self.replays else { return Ok(()) };
-        let failed = |source| run_error(&self.info, (width, height), source);
-        // SAFETY: as in `run`; the input of recorded runs has the size of a tile.
+        let failed = |source| run_error(&self.info, tile, source);
+        // SAFETY: as in `run`; the input of recorded runs has the size of a batch of tiles.
         unsafe { replays.run(&mut self.network, &self.stream, input, output, failed) }
     }
 
     fn tile(&self) -> (usize, usize) {
-        let [x, y] = &self.axes;
-        (x.tile, y.tile)
+        (self.axes[0].tile, self.axes[1].tile)
     }
 
-    fn shape(&self, width: usize, height: usize, scale: u32) -> TensorShape {
-        TensorShape {
-            channels: self.info.color.channels() as u32,
-            width: width as u32 * scale,
-            height: height as u32 * scale,
-            sample: self.info.sample,
-            axes: match self.info.axes {
-                TensorAxes::Nchw => DeviceAxes::Nchw,
-                TensorAxes::Nhwc => DeviceAxes::Nhwc,
-            },
-        }
+    /// The shape of a batch of tiles, enlarged.
+    fn tensor(&self, scale: u32) -> [i64; 4] {
+        let (width, height) = self.tile();
+        self.info.shape(self.batch, (width * scale as usize, height * scale as usize))
+    }
+
+    /// One tile of a batch, enlarged.
+    fn picture(&self, scale: u32) -> TensorShape {
+        let (width, height) = self.tile();
+        shape(&self.info, width, height, scale)
+    }
+}
+
+fn shape(info: &ModelInfo, width: usize, height: usize, scale: u32) -> TensorShape {
+    TensorShape {
+        channels: info.color.channels() as u32,
+        width: width as u32 * scale,
+        height: height as u32 * scale,
+        sample: info.sample,
+        axes: match info.axes {
+            TensorAxes::Nchw => DeviceAxes::Nchw,
+            TensorAxes::Nhwc => DeviceAxes::Nhwc,
+        },
     }
 }
 

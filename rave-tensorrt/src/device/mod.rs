@@ -1,6 +1,9 @@
 //! Models and upscaling on a GPU.
 
+#[cfg(test)]
+mod emulated;
 mod fitted;
+mod ladder;
 mod lane;
 mod model;
 mod replays;
@@ -9,6 +12,6 @@ mod tensorrt;
 mod timing;
 mod upscaler;
 
-pub use model::{ConvolutionSearch, CudaOptions, DeviceModel, DeviceSessionOptions, Multiply, OnNan};
+pub use model::{ConvolutionSearch, CudaOptions, DeviceModel, DeviceSessionOptions, Multiply};
 pub use tensorrt::TensorRtOptions;
 pub use timing::ModelTime;

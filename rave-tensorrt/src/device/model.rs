@@ -7,9 +7,10 @@ use crate::device::tensorrt::TensorRtOptions;
 use crate::error::Error;
 use crate::info::ModelInfo;
 use crate::model::{Model, SessionOptions};
+use crate::nan::OnNan;
 use crate::origin::Origin;
 use crate::precision::Precision;
-use crate::provider::{Provider, Refused};
+use crate::provider::{Provider, Refused, with_sources};
 use crate::runtime::Runtime;
 use crate::source::ModelSource;
 
@@ -38,20 +39,6 @@ impl Default for DeviceSessionOptions {
             tensorrt: TensorRtOptions::default(),
         }
     }
-}
-
-/// What to do with a frame that comes out of the model with NaN or infinity. In any case it is counted and numbered in
-/// the [`UpscaleReport`](crate::UpscaleReport).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum OnNan {
-    /// Fail with [`Error::NotFinite`].
-    Error,
-    /// Run the frame again with the model in single precision, which is loaded when it is first needed. A frame that is
-    /// not finite then either, and any frame of a model that is in single precision already, is handed on as it is.
-    #[default]
-    Fp32,
-    /// Hand it on as it is.
-    Keep,
 }
 
 /// How ONNX Runtime's CUDA provider works.
@@ -115,7 +102,18 @@ impl DeviceModel {
         options: &DeviceSessionOptions,
     ) -> Result<Self, Error> {
         check(options)?;
-        let probe = SessionOptions { threads: Some(NonZeroUsize::MIN), precision: options.precision };
+        Self::load_for(runtime, source, pool, options)
+    }
+
+    /// As [`load`](Self::load), for any provider.
+    pub(super) fn load_for(
+        runtime: &Runtime,
+        source: &ModelSource,
+        pool: &Pool,
+        options: &DeviceSessionOptions,
+    ) -> Result<Self, Error> {
+        let (precision, on_nan) = (options.precision, options.on_nan);
+        let probe = SessionOptions { threads: Some(NonZeroUsize::MIN), precision, on_nan };
         let model = Model::load(runtime, source, &probe)?;
         let ordinal = pool.device().ordinal();
         let (provider, refused) = Provider::choose(runtime, &options.providers, ordinal)?;
@@ -123,6 +121,54 @@ impl DeviceModel {
         let (info, origin) = (model.info().clone(), Arc::clone(model.origin()));
         let inner = Inner { info, origin, pool: pool.clone(), options: options.clone(), provider, refused };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The result of `open` with the first provider, from the model's own on, that it succeeds with, and the model with this
+    /// provider: what can be used may still refuse one network.
+    ///
+    /// # Errors
+    /// Those of `open` that are not the provider's, and its last one.
+    pub(crate) fn with_what_works<T>(
+        self,
+        mut open: impl FnMut(&Self) -> Result<T, Error>,
+    ) -> Result<(Self, T), Error> {
+        let mut model = self;
+        loop {
+            match open(&model) {
+                Ok(opened) => return Ok((model, opened)),
+                Err(error @ (Error::Options(_) | Error::Frame(_))) => return Err(error),
+                Err(error) => model = model.with_next_provider(error)?,
+            }
+        }
+    }
+
+    /// The model with the next provider of the options that can be used, or `error` if there is none.
+    fn with_next_provider(&self, error: Error) -> Result<Self, Error> {
+        let Inner { info, origin, pool, options, provider, refused } = &*self.inner;
+        let rest = options.providers.iter().skip_while(|next| *next != provider).skip(1);
+        let rest: Vec<_> = rest.copied().collect();
+        let chosen = Provider::choose(origin.runtime(), &rest, pool.device().ordinal());
+        let Ok((next, more)) = chosen else { return Err(error) };
+        let this = Refused { provider: *provider, reason: with_sources(&error) };
+        tracing::warn!(%provider, reason = this.reason, "the model runs on {next} instead");
+        let inner = Inner {
+            info: info.clone(),
+            origin: Arc::clone(origin),
+            pool: pool.clone(),
+            options: options.clone(),
+            provider: next,
+            refused: refused.iter().cloned().chain([this]).chain(more).collect(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The model on the first of other providers, whether it can be used or not.
+    #[cfg(test)]
+    pub(super) fn as_if_chosen(&self, options: DeviceSessionOptions) -> Self {
+        let Inner { info, origin, pool, .. } = &*self.inner;
+        let (info, origin, pool) = (info.clone(), Arc::clone(origin), pool.clone());
+        let provider = options.providers[0];
+        Self { inner: Arc::new(Inner { info, origin, pool, options, provider, refused: Vec::new() }) }
     }
 
     /// What the model takes and gives.

@@ -33,6 +33,7 @@ pub(super) struct DeviceNetwork {
     run_options: RunOptions<NoSelectedOutputs>,
     memory: MemoryInfo<'static>,
     element: (Element, usize),
+    is_recordable: bool,
     stream: Stream,
 }
 
@@ -43,6 +44,8 @@ pub(super) struct Purpose<'a> {
     pub(super) origin: &'a Origin,
     /// Width and height of the pictures that it will be given.
     pub(super) size: (usize, usize),
+    /// How many of them at once.
+    pub(super) batch: usize,
     pub(super) stream: &'a Stream,
 }
 
@@ -55,12 +58,20 @@ impl DeviceNetwork {
         let network = Network::new(session).map_err(|error| origin.refused(error))?;
         let mut run_options = RunOptions::new().map_err(Error::RuntimeFailed)?;
         run_options.disable_device_sync().map_err(Error::RuntimeFailed)?;
-        let device = ordinal(model);
-        let memory =
-            MemoryInfo::new(AllocationDevice::CUDA, device, AllocatorType::Device, MemoryType::Default)
-                .map_err(Error::RuntimeFailed)?;
-        let element = element(model.info().sample);
-        Ok(Self { network, run_options, memory, element, stream: (*stream).clone() })
+        let (element, provider) = (element(model.info().sample), model.provider());
+        Ok(Self {
+            network,
+            run_options,
+            memory: memory(model)?,
+            element,
+            is_recordable: provider != Provider::Cpu,
+            stream: (*stream).clone(),
+        })
+    }
+
+    /// Whether a run is work of the GPU alone.
+    pub(super) const fn is_recordable(&self) -> bool {
+        self.is_recordable
     }
 
     /// Enqueues a run.
@@ -72,6 +83,8 @@ impl DeviceNetwork {
     /// On the session's stream, both addresses lead to as much memory of its device as the shapes say, until the work is
     /// done, and until then nobody else writes to it or reads the output.
     pub(super) unsafe fn run(&mut self, input: DeviceTensor, output: DeviceTensor) -> Result<(), ort::Error> {
+        #[cfg(test)]
+        super::emulated::before_run(&self.stream, input.shape)?;
         let (input, output) = (self.value(input)?, self.value(output)?);
         // SAFETY: the values are valid until the end of this function, and `Run` keeps none of them; their memory is the
         // caller's promise.
@@ -134,6 +147,15 @@ fn ordinal(model: &DeviceModel) -> i32 {
     i32::try_from(model.pool().device().ordinal()).unwrap_or(i32::MAX)
 }
 
+/// Where frames lie. Only the tests' emulated GPU has memory that the CPU's provider can work in.
+fn memory(model: &DeviceModel) -> Result<MemoryInfo<'static>, Error> {
+    let (device, ordinal) = match model.provider() {
+        Provider::Cpu => (AllocationDevice::CPU, 0),
+        Provider::TensorRt | Provider::Cuda => (AllocationDevice::CUDA, ordinal(model)),
+    };
+    MemoryInfo::new(device, ordinal, AllocatorType::Device, MemoryType::Default).map_err(Error::RuntimeFailed)
+}
+
 fn session(purpose: &Purpose<'_>) -> Result<Session, Error> {
     let Purpose { model, origin, .. } = purpose;
     let providers = providers(purpose)?;
@@ -152,10 +174,11 @@ fn session(purpose: &Purpose<'_>) -> Result<Session, Error> {
 
 /// The provider, and for TensorRT the CUDA provider for operators that it lacks.
 fn providers(purpose: &Purpose<'_>) -> Result<Vec<ExecutionProviderDispatch>, Error> {
-    let cuda = cuda(purpose).build().error_on_failure();
+    let cuda = || cuda(purpose).build().error_on_failure();
     match purpose.model.provider() {
-        Provider::TensorRt => Ok(vec![tensorrt::provider(purpose)?.build().error_on_failure(), cuda]),
-        Provider::Cuda | Provider::Cpu => Ok(vec![cuda]),
+        Provider::TensorRt => Ok(vec![tensorrt::provider(purpose)?.build().error_on_failure(), cuda()]),
+        Provider::Cuda => Ok(vec![cuda()]),
+        Provider::Cpu => Ok(vec![]),
     }
 }
 

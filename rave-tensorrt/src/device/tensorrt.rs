@@ -70,11 +70,11 @@ const FNV_PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
 
 /// ONNX Runtime's TensorRT provider as the options say.
 pub(super) fn provider(purpose: &Purpose<'_>) -> Result<ep::TensorRT, Error> {
-    let Purpose { model, origin, size, stream } = purpose;
+    let Purpose { model, origin, size, stream, .. } = purpose;
     let (info, options) = (model.info(), &model.options().tensorrt);
     let device = i32::try_from(model.pool().device().ordinal()).unwrap_or(i32::MAX);
     let bytes = origin.bytes();
-    let profile = profile(&bytes, info.shape(*size));
+    let profile = profile(&bytes, info.shape(purpose.batch, *size));
     let precision = if info.sample == Sample::F16 { "fp16" } else { "fp32" };
     let calibration = read_calibration(options)?;
     let gpu = model.pool().device().info()?;

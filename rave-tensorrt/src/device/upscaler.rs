@@ -1,29 +1,41 @@
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
-use rave_core::{CodedError, VideoInfo};
+use rave_core::VideoInfo;
 use rave_cuda::{CudaBuffer, CudaFrame, PendingStatistics, Statistics, Stream, device_layout};
 
-use crate::device::fitted::{Fitted, first_axes, first_that_fits, smaller};
-use crate::device::lane::DeviceLane;
-use crate::device::model::{DeviceModel, OnNan};
+use crate::device::fitted::{Fitted, first_axes, first_that_fits};
+use crate::device::ladder::{Descent, Rung};
+use crate::device::model::DeviceModel;
 use crate::error::Error;
+use crate::gathering::{Gathering, LATENCY};
 #[cfg(doc)]
 use crate::info::ModelInfo;
-use crate::plan::{Tile, UpscalerOptions};
-use crate::report::ReportHandle;
-use crate::tiling::{Axis, tile_size};
+use crate::nan::OnNan;
+#[cfg(doc)]
+use crate::plan::Tile;
+use crate::plan::{Batch, UpscalerOptions, batch, device_batch};
+use crate::provider::with_sources;
+use crate::report::{BatchReason, MemoryStep, ReportHandle};
+use crate::single::Single;
+use crate::tiling::tile_size;
 use crate::upscaler::{Upscaler, Work, check_format, enlarged};
 
-/// Frames whose values are looked at when later ones have been enqueued. The GPU has the work of this many frames when the
-/// host waits for the oldest.
+/// Frames, at least, whose values are looked at when later ones have been enqueued. The GPU has the work of this many frames
+/// when the host waits for the oldest.
 const LOOKED_AT_LATER: usize = 3;
 
 impl Upscaler<CudaBuffer> {
-    /// A stage for frames of `input` in GPU memory. It runs the model once on a black frame, so that memory, algorithms and
+    /// A stage for frames of `input` in GPU memory. It runs the model once on black frames, so that memory, algorithms and
     /// the first frames' buffers are there when the first frame comes.
     ///
     /// With [`Tile::Auto`], pictures are given to the network whole if the estimate fits into what the GPU and the pool's
-    /// limit leave; where it then runs out of memory, now or later, smaller tiles are tried down to 128 pixels.
+    /// limit leave. Where it then runs out of memory, now or later, smaller batches are tried and then, with [`Tile::Auto`],
+    /// smaller tiles down to 128 pixels; the frames that memory did not suffice for are tried again. The
+    /// [report](Self::report) has each step.
+    ///
+    /// If the model's provider fails and another one follows it in the options, the model runs on that one, which the report
+    /// says.
     ///
     /// # Errors
     /// [`rave_core::Error::Format`] if the frames are not in [`ModelInfo::input_format`], [`rave_core::Error::Size`] if a
@@ -36,8 +48,45 @@ impl Upscaler<CudaBuffer> {
         let output_info = enlarged(input, info.scale);
         device_layout(output_info.format, output_info.width, output_info.height)?;
         let report = ReportHandle::new(model.provider(), None);
-        let work = DeviceWork::new(model, input, *options, report.clone())?;
+        let opened = model.with_what_works(|model| First::open(model, input, options, &report));
+        let (model, first) = opened?;
+        let work = DeviceWork::new(model, input, *options, first, report.clone())?;
         Ok(Self { memory_bytes: work.memory_bytes()?, info, output_info, report, work: Box::new(work) })
+    }
+}
+
+/// The lane that a stage begins with.
+struct First {
+    fitted: Fitted,
+    reason: BatchReason,
+}
+
+impl First {
+    fn open(
+        model: &DeviceModel,
+        input: &VideoInfo,
+        options: &UpscalerOptions,
+        report: &ReportHandle,
+    ) -> Result<Self, Error> {
+        let axes = first_axes(model, input, options)?;
+        let (batch, reason) = batch(model.info(), options.batch, || device_batch(model.info(), &axes))?;
+        report.update(|report| report.memory_steps.clear());
+        let open = |batch| {
+            let rung = Rung { batch, axes: axes.clone() };
+            let tell = |rung: &Rung, error: &Error| add_step(report, 0, rung, error);
+            first_that_fits(model, model.origin(), input, options, rung, tell)
+        };
+        report.update(|report| report.batch = batch);
+        let mut fitted = open(batch)?;
+        if options.batch == Batch::Auto
+            && fitted.rung.batch > 1
+            && !fitted.is_alike_everywhere(model.pool(), input)?
+        {
+            drop(fitted);
+            return Ok(Self { fitted: open(1)?, reason: BatchReason::Places });
+        }
+        let reason = if fitted.rung.batch < batch { BatchReason::Memory } else { reason };
+        Ok(Self { fitted, reason })
     }
 }
 
@@ -45,23 +94,18 @@ struct DeviceWork {
     model: DeviceModel,
     input: VideoInfo,
     options: UpscalerOptions,
-    /// `None` after smaller tiles did not help either: then the stage is at its end.
+    /// `None` after less at once did not help either: then the stage is at its end.
     lane: Option<Fitted>,
-    single: Single,
+    single: Single<Fitted>,
     statistics: Statistics,
     /// Where values are looked at, so that the next frame need not wait.
     side: Stream,
+    gathering: Gathering<CudaFrame>,
+    /// What the frames of a batch became.
+    outputs: Vec<CudaFrame>,
     waiting: VecDeque<Waiting>,
     next_number: u64,
     report: ReportHandle,
-}
-
-/// The model in single precision, for frames that are not finite in half.
-enum Single {
-    NotNeededYet,
-    Loaded(Box<Fitted>),
-    /// The model is in single precision already.
-    Same,
 }
 
 /// A frame whose work is enqueued.
@@ -77,30 +121,51 @@ impl DeviceWork {
         model: DeviceModel,
         input: &VideoInfo,
         options: UpscalerOptions,
+        first: First,
         report: ReportHandle,
     ) -> Result<Self, Error> {
         let pool = model.pool();
         let (statistics, side) = (Statistics::new(pool)?, pool.device().new_stream()?);
-        let axes = first_axes(&model, input, &options)?;
-        let lane = Some(first_that_fits(&model, model.origin(), input, &options, axes)?);
-        let single =
-            if model.origin().is_in_single_precision() { Single::Same } else { Single::NotNeededYet };
-        let waiting = VecDeque::with_capacity(LOOKED_AT_LATER + 1);
-        let input = *input;
-        let work =
-            Self { model, input, options, lane, single, statistics, side, waiting, next_number: 0, report };
+        let First { fitted, reason } = first;
+        let batch = fitted.rung.batch;
+        report.update(|report| {
+            (report.provider, report.refused) = (model.provider(), model.refusals().to_vec());
+            report.batch_reason = reason;
+        });
+        let work = Self {
+            input: *input,
+            options,
+            lane: Some(fitted),
+            single: Single::NotNeededYet,
+            statistics,
+            side,
+            gathering: Gathering::new(batch),
+            outputs: Vec::with_capacity(batch),
+            waiting: VecDeque::with_capacity(LOOKED_AT_LATER.max(batch) + batch),
+            next_number: 0,
+            report,
+            model,
+        };
         work.tell();
         Ok(work)
     }
 
     /// Writes into the report what the lane is.
     fn tell(&self) {
-        let Some(lane) = &self.lane else { return };
-        let (tile, runtime_bytes) = (tile_size(&lane.axes), lane.reserved.len_bytes() as u64);
-        let is_recorded = lane.lane.is_recorded();
+        let Some(Fitted { lane, rung, reserved }) = &self.lane else { return };
         self.report.update(|report| {
-            (report.tile, report.runtime_bytes, report.is_recorded) = (tile, runtime_bytes, is_recorded);
+            (report.batch, report.tile) = (rung.batch, tile_size(&rung.axes));
+            (report.runtime_bytes, report.is_recorded) = (reserved.len_bytes() as u64, lane.is_recorded());
         });
+    }
+
+    fn batch(&self) -> usize {
+        self.lane.as_ref().map_or(1, |fitted| fitted.rung.batch)
+    }
+
+    /// Frames whose values are looked at later: those of one batch while the GPU works on the next.
+    fn looked_at_later(&self) -> usize {
+        LOOKED_AT_LATER.max(self.batch())
     }
 
     /// What the session took, and the frames that are held.
@@ -109,33 +174,45 @@ impl DeviceWork {
             let (width, height) = (self.input.width * scale, self.input.height * scale);
             Ok::<_, Error>(device_layout(self.input.format, width, height)?.size_bytes() as u64)
         };
-        let frames = (frame(1)? + frame(self.model.info().scale)?) * (LOOKED_AT_LATER as u64 + 1);
-        Ok(self.report.get().runtime_bytes + frames)
+        let one = frame(1)? + frame(self.model.info().scale)?;
+        Ok(self.report.get().runtime_bytes + one * self.frames_at_once() as u64)
     }
 
-    /// Enqueues a frame; where memory does not suffice, in smaller tiles from now on.
-    fn upscale(&mut self, frame: &CudaFrame) -> Result<CudaFrame, Error> {
-        loop {
-            let Some(fitted) = &mut self.lane else {
-                return Err(Error::Options("the upscaler has failed".into()));
-            };
-            match fitted.lane.upscale(frame) {
-                Err(error) if error.is_recoverable() && self.options.tile == Tile::Auto => {
-                    let axes =
-                        smaller(self.model.info(), &self.input, &self.options, &fitted.axes).ok_or(error)?;
-                    self.shrink(axes)?;
-                }
-                other => return other,
-            }
+    /// Enqueues the frames that were gathered.
+    fn go(&mut self) -> Result<(), Error> {
+        let mut frames = self.gathering.take();
+        let descent = Descent { state: self, batch: Self::batch, give_way: Self::give_way };
+        descent.through(&frames, Self::enqueue)?;
+        for (input, output) in frames.drain(..).zip(self.outputs.drain(..)) {
+            let statistics = self.statistics.start(&self.side, &output)?;
+            self.waiting.push_back(Waiting { number: self.next_number, input, output, statistics });
+            self.next_number += 1;
         }
+        self.gathering.give_back(frames);
+        Ok(())
     }
 
-    fn shrink(&mut self, axes: [Axis; 2]) -> Result<(), Error> {
+    fn enqueue(&mut self, frames: &[CudaFrame]) -> Result<(), Error> {
+        let Some(fitted) = &mut self.lane else {
+            return Err(Error::Options("the upscaler has failed".into()));
+        };
+        fitted.lane.upscale(frames, &mut self.outputs)
+    }
+
+    /// Takes less at once from now on.
+    fn give_way(&mut self, error: Error) -> Result<(), Error> {
+        let Self { model, input, options, report, .. } = self;
+        let rung = self.lane.as_ref().map(|fitted| &fitted.rung);
+        let Some(below) = rung.and_then(|rung| rung.below(model.info(), input, options)) else {
+            return Err(error);
+        };
         // Its memory is needed.
         self.lane = None;
-        let lane = first_that_fits(&self.model, self.model.origin(), &self.input, &self.options, axes)?;
-        tracing::warn!(tile = ?tile_size(&lane.axes), "out of GPU memory, going on in smaller tiles");
-        self.lane = Some(lane);
+        let frame = self.next_number + self.outputs.len() as u64;
+        let tell = |rung: &Rung, error: &Error| add_step(report, frame, rung, error);
+        tell(&below, &error);
+        self.lane = Some(first_that_fits(model, model.origin(), input, options, below, tell)?);
+        self.gathering.resize(self.batch());
         self.tell();
         Ok(())
     }
@@ -148,10 +225,7 @@ impl DeviceWork {
             emit(output);
             return Ok(());
         }
-        let is_first = self.report.add_not_finite(number);
-        if is_first {
-            tracing::warn!(frame = number, "the model gave values that are not finite numbers");
-        }
+        self.report.add_not_finite(number);
         match self.model.options().on_nan {
             OnNan::Error => Err(Error::NotFinite { model: self.model.info().name.clone(), frame: number }),
             OnNan::Keep => {
@@ -166,51 +240,44 @@ impl DeviceWork {
     }
 
     /// The frame in single precision, or as it is if that is no help.
-    fn run_again(&mut self, input: &CudaFrame, output: CudaFrame) -> Result<CudaFrame, Error> {
-        let output = match self.single()? {
-            Some(lane) => {
-                let again = lane.upscale(input)?;
-                self.report.update(|report| report.run_again += 1);
-                again
-            }
-            None => output,
-        };
+    fn run_again(&mut self, frame: &CudaFrame, output: CudaFrame) -> Result<CudaFrame, Error> {
+        let Self { model, input, options, lane, single, report, .. } = self;
+        let load = || lane.as_ref().map_or(Ok(None), |lane| in_single_precision(model, input, options, lane));
+        let mut again = Vec::new();
+        if let Some(single) = single.get(load)? {
+            single.lane.upscale(&[frame], &mut again)?;
+            report.update(|report| report.run_again += 1);
+        }
+        let output = again.pop().unwrap_or(output);
         if !is_finite(self.statistics.start(&self.side, &output)?)? {
             self.report.update(|report| report.still_not_finite += 1);
         }
         Ok(output)
     }
-
-    fn single(&mut self) -> Result<Option<&mut DeviceLane>, Error> {
-        if matches!(self.single, Single::NotNeededYet) {
-            let origin = self.model.origin().in_single_precision()?;
-            let axes = self.lane.as_ref().map(|lane| lane.axes.clone());
-            if let Some(axes) = axes {
-                let fitted = first_that_fits(&self.model, &origin, &self.input, &self.options, axes)?;
-                self.single = Single::Loaded(Box::new(fitted));
-            }
-        }
-        Ok(match &mut self.single {
-            Single::Loaded(fitted) => Some(&mut fitted.lane),
-            Single::NotNeededYet | Single::Same => None,
-        })
-    }
 }
 
 impl Work<CudaBuffer> for DeviceWork {
     fn process(&mut self, input: CudaFrame, emit: &mut dyn FnMut(CudaFrame)) -> Result<(), Error> {
-        let output = self.upscale(&input)?;
-        let statistics = self.statistics.start(&self.side, &output)?;
-        let number = self.next_number;
-        self.next_number += 1;
-        self.waiting.push_back(Waiting { number, input, output, statistics });
-        if self.waiting.len() > LOOKED_AT_LATER {
+        if self.gathering.push(input, Instant::now()) {
+            self.go()?;
+        }
+        while self.waiting.len() > self.looked_at_later() {
             self.settle(emit)?;
         }
         Ok(())
     }
 
     fn finish(&mut self, emit: &mut dyn FnMut(CudaFrame)) -> Result<(), Error> {
+        self.flush(emit)
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        let waiting = (!self.waiting.is_empty()).then_some(LATENCY);
+        self.gathering.patience(Instant::now()).or(waiting)
+    }
+
+    fn flush(&mut self, emit: &mut dyn FnMut(CudaFrame)) -> Result<(), Error> {
+        self.go()?;
         while !self.waiting.is_empty() {
             self.settle(emit)?;
         }
@@ -218,8 +285,35 @@ impl Work<CudaBuffer> for DeviceWork {
     }
 
     fn frames_at_once(&self) -> usize {
-        LOOKED_AT_LATER + 1
+        self.looked_at_later() + self.batch()
     }
+}
+
+/// Notes that memory did not suffice for more than `rung`.
+fn add_step(report: &ReportHandle, frame: u64, rung: &Rung, error: &Error) {
+    let (batch, tile, reason) = (rung.batch, tile_size(&rung.axes), with_sources(error));
+    tracing::warn!(batch, ?tile, reason, "out of GPU memory, going on with less at once");
+    report.update(|report| {
+        if batch < report.batch {
+            report.batch_reason = BatchReason::Memory;
+        }
+        report.memory_steps.push(MemoryStep { frame, batch, tile, reason });
+    });
+}
+
+/// What runs single frames in single precision; nothing if the model is in single precision already.
+fn in_single_precision(
+    model: &DeviceModel,
+    input: &VideoInfo,
+    options: &UpscalerOptions,
+    lane: &Fitted,
+) -> Result<Option<Fitted>, Error> {
+    if model.origin().is_in_single_precision() {
+        return Ok(None);
+    }
+    let origin = model.origin().in_single_precision()?;
+    let rung = Rung { batch: 1, axes: lane.rung.axes.clone() };
+    first_that_fits(model, &origin, input, options, rung, |_, _| {}).map(Some)
 }
 
 fn is_finite(statistics: PendingStatistics) -> Result<bool, Error> {

@@ -4,7 +4,7 @@
 use rave_core::{FrameInfo, HostBuffer, HostFrame, PixelFormat, Stage, Timestamp, VideoInfo};
 use rave_cuda::{CudaBuffer, Device, Download, Pool, PoolOptions, Upload};
 use rave_tensorrt::{
-    DeviceModel, DeviceSessionOptions, Model, ModelSource, Precision, Provider, SessionOptions, Tile,
+    Batch, DeviceModel, DeviceSessionOptions, Model, ModelSource, Precision, Provider, SessionOptions, Tile,
     Upscaler, UpscalerOptions,
 };
 
@@ -34,7 +34,11 @@ pub fn load(pool: &Pool, source: &ModelSource, options: &DeviceSessionOptions) -
 }
 
 pub fn upscaler(model: &DeviceModel, input: &VideoInfo, tile: Tile) -> Upscaler<CudaBuffer> {
-    let options = UpscalerOptions { tile, overlap: None };
+    batched(model, input, tile, Batch::Auto)
+}
+
+pub fn batched(model: &DeviceModel, input: &VideoInfo, tile: Tile, batch: Batch) -> Upscaler<CudaBuffer> {
+    let options = UpscalerOptions { tile, batch, overlap: None };
     Upscaler::<CudaBuffer>::new(model.clone(), input, &options).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -70,7 +74,7 @@ pub fn on_gpu(pool: &Pool, model: &DeviceModel, frame: &HostFrame, tile: Tile) -
 pub fn on_cpu(source: &ModelSource, precision: Precision, frame: &HostFrame) -> HostFrame {
     let options = SessionOptions { precision, ..SessionOptions::default() };
     let model = Model::load(&runtime(), source, &options).unwrap();
-    let options = UpscalerOptions { tile: Tile::Off, overlap: None };
+    let options = UpscalerOptions { tile: Tile::Off, ..UpscalerOptions::default() };
     let mut upscaler = Upscaler::<HostBuffer>::new(model, &video_of(frame), &options).unwrap();
     super::run(&mut upscaler, frame.clone()).unwrap()
 }

@@ -15,7 +15,8 @@ use rave_core::{
     Rational, Sample, Stage, TimeBase, Timestamp, VideoInfo,
 };
 use rave_tensorrt::{
-    Error, Model, ModelSource, Precision, Runtime, SessionOptions, Tile, Upscaler, UpscalerOptions,
+    Batch, Error, Model, ModelSource, OnNan, Precision, Runtime, SessionOptions, Tile, Upscaler,
+    UpscalerOptions,
 };
 
 /// Where `cargo xtask setup` puts the library.
@@ -32,7 +33,7 @@ pub fn runtime() -> Runtime {
 
 pub const THREADS: usize = 2;
 pub const OPTIONS: SessionOptions =
-    SessionOptions { threads: NonZeroUsize::new(THREADS), precision: Precision::Model };
+    SessionOptions { threads: NonZeroUsize::new(THREADS), precision: Precision::Model, on_nan: OnNan::Fp32 };
 
 pub fn load_file(path: &Path) -> Result<Model, Error> {
     Model::load(&runtime(), &ModelSource::File(path.to_path_buf()), &OPTIONS)
@@ -124,7 +125,11 @@ pub fn rows(frame: &HostFrame, plane: usize) -> Vec<Vec<f32>> {
 }
 
 pub fn upscaler(model: Model, input: &VideoInfo, tile: Tile) -> Upscaler<HostBuffer> {
-    Upscaler::<HostBuffer>::new(model, input, &UpscalerOptions { tile, overlap: None }).unwrap()
+    batched(model, input, tile, Batch::Auto)
+}
+
+pub fn batched(model: Model, input: &VideoInfo, tile: Tile, batch: Batch) -> Upscaler<HostBuffer> {
+    Upscaler::<HostBuffer>::new(model, input, &UpscalerOptions { tile, batch, overlap: None }).unwrap()
 }
 
 pub fn run(upscaler: &mut Upscaler<HostBuffer>, frame: HostFrame) -> Result<HostFrame, BoxError> {

@@ -228,6 +228,33 @@ fn overflow() -> Vec<u8> {
         .model(13)
 }
 
+/// RGB, multiplied and divided by a number that half precision does not hold for a pixel above 1.09, with what lies in
+/// between mirrored twice: the CPU does that in half precision.
+pub fn overflow_in_between() -> Vec<u8> {
+    Graph::new("overflow in between")
+        .input("picture", FLOAT, &RGB)
+        .output("same", FLOAT, &RGB)
+        .constant("large", FLOAT, &[1], &floats(&[60_000.0]))
+        .constant("last", INT64, &[1], &(-1_i64).to_le_bytes())
+        .constant("before_first", INT64, &[1], &i64::MIN.to_le_bytes())
+        .constant("axis", INT64, &[1], &3_i64.to_le_bytes())
+        .node("Mul", &["picture", "large"], "bright", &[])
+        .node("Slice", &["bright", "last", "before_first", "axis", "last"], "mirrored", &[])
+        .node("Slice", &["mirrored", "last", "before_first", "axis", "last"], "back", &[])
+        .node("Div", &["back", "large"], "same", &[])
+        .model(13)
+}
+
+/// RGB for any number of pictures that are not independent: the mean of all is taken off.
+pub fn mixing() -> Vec<u8> {
+    Graph::new("mixing")
+        .input("picture", FLOAT, &RGB)
+        .output("around", FLOAT, &RGB)
+        .node("ReduceMean", &["picture"], "mean", &[("keepdims", Value::Int(1))])
+        .node("Sub", &["picture", "mean"], "around", &[])
+        .model(13)
+}
+
 /// A choice between two graphs, as far as it takes to be refused.
 pub fn control_flow() -> Vec<u8> {
     let inner = Graph::new("inner");
