@@ -7,7 +7,7 @@ use rave_tensorrt::{
 };
 
 use super::choice::{Choice, Part, Refused};
-use super::options::{DecoderChoice, DeviceChoice, UpscaleOptions};
+use super::options::{DecoderChoice, DeviceChoice, InferenceOptions, UpscaleOptions};
 use crate::Error;
 
 /// A GPU that a job works on, and the memory that it takes there.
