@@ -1,7 +1,9 @@
 use std::fmt;
 
 use crate::StreamCodec;
-use crate::headers::{h264_begins_picture, start_codes, vp8_is_plausible, vp8_shows, vp9_shows};
+use crate::headers::{
+    h264_piece, mpeg_piece, split_pictures, vc1_piece, vp8_is_plausible, vp8_shows, vp9_shows,
+};
 use crate::sys::cuvid;
 
 /// A codec that an NVIDIA GPU may be able to decode.
@@ -91,14 +93,13 @@ impl Codec {
         self != Self::Vp8 || vp8_is_plausible(data)
     }
 
-    /// How many pictures begin in a packet, where fields are pictures.
-    pub(crate) fn pictures(self, data: &[u8]) -> usize {
+    /// The frames and fields of a packet, each with what precedes it.
+    pub(crate) fn fields(self, data: &[u8]) -> Vec<&[u8]> {
         match self {
-            Self::H264 => start_codes(data).filter(|unit| h264_begins_picture(unit)).count(),
-            Self::Mpeg1 | Self::Mpeg2 => start_codes(data).filter(|unit| unit.first() == Some(&0)).count(),
-            // A frame and its second field (SMPTE ST 421, annex E).
-            Self::Vc1 => start_codes(data).filter(|unit| matches!(unit.first(), Some(0x0c | 0x0d))).count(),
-            _ => 1,
+            Self::H264 => split_pictures(data, h264_piece),
+            Self::Mpeg1 | Self::Mpeg2 => split_pictures(data, mpeg_piece),
+            Self::Vc1 => split_pictures(data, vc1_piece),
+            _ => vec![data],
         }
     }
 

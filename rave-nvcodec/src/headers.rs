@@ -59,7 +59,7 @@ pub(crate) fn vp8_is_plausible(data: &[u8]) -> bool {
 }
 
 /// What follows each start code, to the packet's end.
-pub(crate) fn start_codes(data: &[u8]) -> impl Iterator<Item = &[u8]> {
+fn start_codes(data: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut next = payload_start(data, 0);
     std::iter::from_fn(move || {
         let start = next?;
@@ -68,9 +68,67 @@ pub(crate) fn start_codes(data: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Whether a NAL unit is the first slice of a frame or field: its first macroblock is the first (H.264, 7.3.3).
-pub(crate) fn h264_begins_picture(unit: &[u8]) -> bool {
-    matches!(unit, [header, slice, ..] if matches!(header & 0x1f, 1 | 2 | 5) && slice & 0x80 != 0)
+/// What a unit behind a start code is to the picture that it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Piece {
+    /// It begins a frame or field.
+    Picture,
+    /// It is a further part of its samples.
+    Slice,
+    /// It belongs to what follows, or to nothing.
+    Other,
+}
+
+/// A NAL unit: the first slice of a frame or field is that whose first macroblock is the first (H.264, 7.3.3).
+pub(crate) fn h264_piece(unit: &[u8]) -> Piece {
+    match unit {
+        [header, slice, ..] if matches!(header & 0x1f, 1 | 2 | 5) && slice & 0x80 != 0 => Piece::Picture,
+        [header, ..] if matches!(header & 0x1f, 1..=5) => Piece::Slice,
+        _ => Piece::Other,
+    }
+}
+
+/// ISO/IEC 13818-2, table 6-1.
+pub(crate) fn mpeg_piece(unit: &[u8]) -> Piece {
+    match unit.first() {
+        Some(0) => Piece::Picture,
+        Some(0x01..=0xaf) => Piece::Slice,
+        _ => Piece::Other,
+    }
+}
+
+/// A frame, its second field, a slice (SMPTE ST 421, annex E).
+pub(crate) fn vc1_piece(unit: &[u8]) -> Piece {
+    match unit.first() {
+        Some(0x0c | 0x0d) => Piece::Picture,
+        Some(0x0b) => Piece::Slice,
+        _ => Piece::Other,
+    }
+}
+
+/// Cuts a packet before each picture but the first, or before what stands ahead of it behind the last picture's slices.
+pub(crate) fn split_pictures(data: &[u8], piece: fn(&[u8]) -> Piece) -> Vec<&[u8]> {
+    const START_CODE_BYTES: usize = 3;
+    let (mut parts, mut start, mut has_picture) = (Vec::new(), 0, false);
+    let (mut previous, mut ahead) = (Piece::Other, None);
+    for unit in start_codes(data) {
+        let at = data.len() - unit.len() - START_CODE_BYTES;
+        let kind = piece(unit);
+        match kind {
+            Piece::Picture if has_picture => {
+                let cut = ahead.take().unwrap_or(at);
+                parts.push(&data[start..cut]);
+                start = cut;
+            }
+            Piece::Picture => (has_picture, ahead) = (true, None),
+            Piece::Slice => ahead = None,
+            Piece::Other if has_picture && previous != Piece::Other => ahead = Some(at),
+            Piece::Other => {}
+        }
+        previous = kind;
+    }
+    parts.push(&data[start..]);
+    parts
 }
 
 #[cfg(test)]
@@ -97,14 +155,30 @@ mod tests {
         assert!(vp8_shows(&[0x10]) && !vp8_shows(&[0x02]) && !vp8_shows(&[]));
     }
 
+    /// Where a packet is cut into frames and fields.
+    fn cuts(codec: Codec, data: &[u8]) -> Vec<usize> {
+        let parts = codec.fields(data);
+        assert_eq!(parts.concat(), data, "nothing is lost");
+        let ends = parts.iter().scan(0, |end, part| {
+            *end += part.len();
+            Some(*end)
+        });
+        ends.take(parts.len() - 1).collect()
+    }
+
     #[test]
-    fn pictures_in_a_packet_are_counted() {
+    fn fields_are_parts_with_what_precedes_them() {
         let fields = [0, 0, 1, 0x65, 0x88, 0, 0, 1, 0x65, 0x21, 0, 0, 1, 0x41, 0x9a];
-        assert_eq!(Codec::H264.pictures(&fields), 2);
-        assert_eq!(Codec::H264.pictures(&fields[..10]), 1);
-        assert_eq!(Codec::Mpeg2.pictures(&[0, 0, 1, 0xb3, 9, 0, 0, 1, 0, 1, 0, 0, 1, 1, 5, 0, 0, 1, 0]), 2);
-        assert_eq!(Codec::Vc1.pictures(&[0, 0, 1, 0x0d, 5, 0, 0, 1, 0x0c, 5]), 2);
-        assert_eq!((Codec::Vp9.pictures(&[]), Codec::H264.pictures(&[0, 0, 1])), (1, 0));
+        assert_eq!(cuts(Codec::H264, &fields), [10]);
+        assert_eq!(cuts(Codec::H264, &fields[..10]), []);
+        let with_delimiter =
+            [0, 0, 1, 9, 0x10, 0, 0, 1, 0x65, 0x88, 0, 0, 1, 9, 0x30, 0, 0, 1, 6, 5, 0, 0, 1, 0x41, 0x9a];
+        assert_eq!(cuts(Codec::H264, &with_delimiter), [10]);
+        let headers = [0, 0, 1, 0xb3, 9, 0, 0, 1, 0, 1, 0, 0, 1, 0xb5, 8, 0, 0, 1, 1, 5];
+        assert_eq!(cuts(Codec::Mpeg2, &headers), []);
+        assert_eq!(cuts(Codec::Mpeg2, &[&headers[..], &headers[5..]].concat()), [20]);
+        assert_eq!(cuts(Codec::Vc1, &[0, 0, 1, 0x0d, 5, 0, 0, 1, 0x0b, 6, 0, 0, 1, 0x0c, 5]), [10]);
+        assert_eq!((cuts(Codec::Vp9, &[]), cuts(Codec::H264, &[0, 0, 1])), (vec![], vec![]));
     }
 
     #[test]
@@ -131,7 +205,7 @@ mod tests {
                     let mut data = sample[..end].to_vec();
                     data[bit / 8] ^= 1 << (bit % 8);
                     for codec in Codec::ALL {
-                        let _ = (codec.pictures(&data), codec.shows(&data), codec.is_plausible(&data));
+                        let _ = (codec.fields(&data).len(), codec.shows(&data), codec.is_plausible(&data));
                     }
                 }
             }

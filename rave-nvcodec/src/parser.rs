@@ -109,15 +109,6 @@ unsafe extern "system" fn on_display(
     unsafe { in_callback(user_data, |inbox| inbox.display(picture.as_ref())) }
 }
 
-/// What a packet holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Extent {
-    /// One frame or field: it is announced before the call returns.
-    Picture,
-    /// More, or something else: the last picture is announced with the next packet.
-    Several,
-}
-
 const PADDING_BYTES: usize = 1024;
 
 /// A parser of the driver. It needs no GPU: what it says is queued, for [`next_event`](Self::next_event).
@@ -164,18 +155,14 @@ impl Parser {
         Ok(parser)
     }
 
-    /// Reads a packet.
-    pub(crate) fn parse(&mut self, data: &[u8], extent: Extent) -> Result<(), DecodeError> {
-        let flags = match extent {
-            Extent::Picture => cuvid::PacketFlags::ENDOFPICTURE.0,
-            Extent::Several => 0,
-        };
+    /// Reads a frame or a field: it is announced before the call returns.
+    pub(crate) fn parse(&mut self, data: &[u8]) -> Result<(), DecodeError> {
         // Zeros after the end, as libavcodec's packets have them: the parser may look a little further than it should.
         self.padded.clear();
         self.padded.extend_from_slice(data);
         self.padded.resize(data.len() + PADDING_BYTES, 0);
         let padded = std::mem::take(&mut self.padded);
-        let parsed = self.feed(&padded[..data.len()], flags);
+        let parsed = self.feed(&padded[..data.len()], cuvid::PacketFlags::ENDOFPICTURE.0);
         self.padded = padded;
         parsed
     }

@@ -13,7 +13,7 @@ use crate::decoder::report::{Counters, DecodeReportHandle, count};
 use crate::decoder::session::Session;
 use crate::decoder::surface::{Sequence, copied_format, merged_color};
 use crate::decoder::{CodedVideo, Corruption, DecoderOptions, Deinterlace};
-use crate::parser::{Event, Extent, Parser};
+use crate::parser::{Event, Parser};
 use crate::sys::cuvid;
 use crate::timings::PacketTiming;
 use crate::{Capabilities, Codec, CodedFormat, DecodeError, NvdecLibrary, Refusal};
@@ -118,19 +118,21 @@ impl Core {
             return self.damage("its header makes no sense");
         }
         self.pictures.begin(codec, packet);
-        self.parser.parse(&packet.data, self.extent(&packet.data))?;
+        for picture in self.fields(&packet.data) {
+            self.parser.parse(picture)?;
+        }
         if !self.parser.has_picture() {
             self.pictures.repeat(codec);
         }
         self.work(emit)
     }
 
-    /// Of interlaced video a packet may hold two fields, which the parser takes for two pictures.
-    fn extent(&self, data: &[u8]) -> Extent {
+    /// Of interlaced video a packet may hold two fields, which the parser takes for two pictures and wants one at a time.
+    fn fields<'a>(&self, data: &'a [u8]) -> Vec<&'a [u8]> {
         let is_progressive = self.session.as_ref().is_some_and(|session| session.sequence().is_progressive);
-        match is_progressive || self.codec().pictures(data) < 2 {
-            true => Extent::Picture,
-            false => Extent::Several,
+        match is_progressive {
+            true => vec![data],
+            false => self.codec().fields(data),
         }
     }
 
