@@ -6,7 +6,7 @@ use rave_cuda::{DigestTaker, Pool, Reservation, Stream, TileCopier, Upload, devi
 
 use crate::device::ladder::Rung;
 use crate::device::lane::DeviceLane;
-use crate::device::model::DeviceModel;
+use crate::device::model::{BiasAddition, DeviceModel};
 use crate::device::session::{DeviceNetwork, Purpose};
 use crate::error::Error;
 use crate::info::{ModelInfo, device_memory_estimate};
@@ -32,16 +32,33 @@ impl Fitted {
         input: &VideoInfo,
         rung: Rung,
     ) -> Result<Self, Error> {
+        let asked = model.options().cuda.bias;
+        match Self::with_bias(model, origin, input, &rung, asked) {
+            Err(error @ Error::InferenceFailed { .. }) if asked == BiasAddition::Within => {
+                tracing::warn!(%error, "convolutions cannot add their bias within, it is added apart");
+                Self::with_bias(model, origin, input, &rung, BiasAddition::Apart)
+            }
+            other => other,
+        }
+    }
+
+    fn with_bias(
+        model: &DeviceModel,
+        origin: &Origin,
+        input: &VideoInfo,
+        rung: &Rung,
+        bias: BiasAddition,
+    ) -> Result<Self, Error> {
         let pool = model.pool();
         let stream = pool.device().new_stream()?;
         let before = others_bytes(pool)?;
         let size = (rung.axes[0].tile, rung.axes[1].tile);
-        let purpose = Purpose { model, origin, size, batch: rung.batch, stream: &stream };
+        let purpose = Purpose { model, origin, size, batch: rung.batch, bias, stream: &stream };
         let network = DeviceNetwork::open(&purpose)?;
-        let mut lane = DeviceLane::new(network, model.info(), input, &rung, (pool, &stream))?;
+        let mut lane = DeviceLane::new(network, model.info(), input, rung, (pool, &stream))?;
         warm_up(&mut lane, pool, &stream, input)?;
         let reserved = pool.reserve(others_bytes(pool)?.saturating_sub(before))?;
-        Ok(Self { lane, rung, reserved })
+        Ok(Self { lane, rung: rung.clone(), reserved })
     }
 
     /// Whether what comes out for a picture is the same, bit for bit, wherever in a batch it is.

@@ -12,6 +12,6 @@ mod tensorrt;
 mod timing;
 mod upscaler;
 
-pub use model::{ConvolutionSearch, CudaOptions, DeviceModel, DeviceSessionOptions, Multiply};
+pub use model::{BiasAddition, ConvolutionSearch, CudaOptions, DeviceModel, DeviceSessionOptions, Multiply};
 pub use tensorrt::TensorRtOptions;
 pub use timing::ModelTime;

@@ -11,7 +11,7 @@ use ort::sys::{self, ONNXTensorElementDataType as Element};
 use rave_core::Sample;
 use rave_cuda::Stream;
 
-use crate::device::model::{ConvolutionSearch, DeviceModel, Multiply};
+use crate::device::model::{BiasAddition, ConvolutionSearch, DeviceModel, Multiply};
 use crate::device::tensorrt;
 use crate::error::Error;
 use crate::info::ModelInfo;
@@ -46,6 +46,7 @@ pub(super) struct Purpose<'a> {
     pub(super) size: (usize, usize),
     /// How many of them at once.
     pub(super) batch: usize,
+    pub(super) bias: BiasAddition,
     pub(super) stream: &'a Stream,
 }
 
@@ -183,7 +184,7 @@ fn providers(purpose: &Purpose<'_>) -> Result<Vec<ExecutionProviderDispatch>, Er
 }
 
 fn cuda(purpose: &Purpose<'_>) -> ep::CUDA {
-    let Purpose { model, stream, .. } = purpose;
+    let Purpose { model, stream, bias, .. } = purpose;
     let search = match model.options().cuda.search {
         ConvolutionSearch::Heuristic => ConvAlgorithmSearch::Heuristic,
         ConvolutionSearch::Exhaustive => ConvAlgorithmSearch::Exhaustive,
@@ -193,6 +194,7 @@ fn cuda(purpose: &Purpose<'_>) -> ep::CUDA {
         .with_arena_extend_strategy(ArenaExtendStrategy::SameAsRequested)
         .with_conv_algorithm_search(search)
         .with_prefer_nhwc(true)
+        .with_fuse_conv_bias(*bias == BiasAddition::Within)
         .with_tf32(model.options().cuda.multiply == Multiply::Tf32);
     let cuda = match memory_limit(model) {
         Some(limit_bytes) => cuda.with_memory_limit(limit_bytes),
