@@ -96,7 +96,8 @@ mod wire;
 mod worker;
 
 pub use device::{
-    BiasAddition, ConvolutionSearch, CudaOptions, DeviceModel, DeviceSessionOptions, ModelTime, Multiply, TensorRtOptions,
+    BiasAddition, ConvolutionSearch, CudaOptions, DeviceModel, DeviceSessionOptions, ModelTime, Multiply,
+    TensorRtOptions,
 };
 pub use error::{Attempt, Error};
 pub use info::{ModelColor, ModelInfo, TensorAxes, memory_estimate};
