@@ -1,4 +1,4 @@
-use rave_pipeline::{GpuReport, StageReport, UpscaleReport};
+use rave_pipeline::{GpuReport, LaneReport, StageReport, UpscaleReport};
 
 use crate::table;
 
@@ -10,10 +10,17 @@ pub fn table(report: &UpscaleReport) -> String {
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     rows.extend(report.stages.stages.iter().map(|stage| row(stage, seconds, bottleneck)));
     let mut text = table::aligned(&rows);
+    report.lanes.iter().for_each(|lane| text += &share(lane, report.frames()));
     if let Some(gpu) = &report.gpu {
         text += &memory(gpu, report.inference.runtime_bytes);
     }
     text
+}
+
+/// A lane's part of all frames.
+fn share(lane: &LaneReport, frames: u64) -> String {
+    let percent = 100.0 * lane.frames() as f64 / frames.max(1) as f64;
+    format!("{} ({}): {} frames, {percent:.1} %\n", lane.label, lane.gpu.device.name, lane.frames())
 }
 
 fn row(stage: &StageReport, seconds: f64, bottleneck: Option<&str>) -> Vec<String> {

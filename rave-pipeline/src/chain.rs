@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use rave_core::{BoxError, Sink, Stage};
 
 use crate::meter::{Meter, Report};
-use crate::port::{QueueEnd, queue};
+use crate::port::{QueueEnd, QueueStart, queue};
 use crate::worker::{Worker, run_sink, run_source, run_stage};
 use crate::{Control, Error};
 
@@ -66,8 +66,17 @@ const STALL_GRACE: Duration = Duration::from_secs(2);
 pub struct Chain<T> {
     workers: Vec<Worker>,
     capacity: usize,
+    open: Open<T>,
+    /// What is added to the names of stages.
+    label: String,
+}
+
+/// The open end.
+enum Open<T> {
     /// The last worker, which lacks only the queue that it fills.
-    open: Box<dyn FnOnce(QueueEnd<T>) -> Worker>,
+    Worker(Box<dyn FnOnce(QueueEnd<T>) -> Worker>),
+    /// A queue that a dealer fills.
+    Queue(QueueStart<T>),
 }
 
 impl<T: Send + 'static> Chain<T> {
@@ -78,10 +87,22 @@ impl<T: Send + 'static> Chain<T> {
         E: Into<BoxError> + 'static,
     {
         let name = name.to_owned();
-        let open = Box::new(move |output| {
+        let open = move |output| {
             Worker::new(&name, move |control, meter| run_source(source, output, control, meter))
-        });
-        Self { workers: Vec::new(), capacity: DEFAULT_QUEUE, open }
+        };
+        Self::going_on(Vec::new(), open)
+    }
+
+    /// Goes on behind other workers.
+    pub(crate) fn going_on(workers: Vec<Worker>, open: impl FnOnce(QueueEnd<T>) -> Worker + 'static) -> Self {
+        let open = Open::Worker(Box::new(open));
+        Self { workers, capacity: DEFAULT_QUEUE, open, label: String::new() }
+    }
+
+    /// Begins at a queue that a dealer fills.
+    pub(crate) fn lane(label: &str, start: QueueStart<T>) -> Self {
+        let (workers, label) = (Vec::new(), format!(" {label}"));
+        Self { workers, capacity: DEFAULT_QUEUE, open: Open::Queue(start), label }
     }
 
     /// Sets how many items the queue at the open end holds: at least 1, 4 if this is not called.
@@ -96,14 +117,12 @@ impl<T: Send + 'static> Chain<T> {
         S: Stage<Input = T> + 'static,
         S::Output: 'static,
     {
-        let (end, start) = queue(self.capacity);
-        let mut workers = self.workers;
-        workers.push((self.open)(end));
-        let name = name.to_owned();
-        let open = Box::new(move |output| {
+        let (name, label) = (self.named(name), self.label.clone());
+        let (workers, start) = self.close();
+        let open = move |output| {
             Worker::new(&name, move |control, meter| run_stage(stage, start, output, control, meter))
-        });
-        Chain { workers, capacity: DEFAULT_QUEUE, open }
+        };
+        Chain { label, ..Chain::going_on(workers, open) }
     }
 
     /// Ends the line.
@@ -112,13 +131,34 @@ impl<T: Send + 'static> Chain<T> {
         K: Sink<Input = T> + 'static,
         K::Summary: 'static,
     {
-        let (end, start) = queue(self.capacity);
-        let mut workers = self.workers;
-        workers.push((self.open)(end));
+        let name = self.named(name);
+        let (mut workers, start) = self.close();
         let summary = Arc::new(Mutex::new(None));
         let result = Arc::clone(&summary);
-        workers.push(Worker::new(name, move |control, meter| run_sink(sink, start, &result, control, meter)));
+        workers
+            .push(Worker::new(&name, move |control, meter| run_sink(sink, start, &result, control, meter)));
         Assembly { workers, summary, stall_limit: None }
+    }
+
+    /// The workers so far, and the queue from which the next one takes.
+    pub(crate) fn close(self) -> (Vec<Worker>, QueueStart<T>) {
+        let mut workers = self.workers;
+        match self.open {
+            Open::Queue(start) => (workers, start),
+            Open::Worker(open) => {
+                let (end, start) = queue(self.capacity);
+                workers.push(open(end));
+                (workers, start)
+            }
+        }
+    }
+
+    pub(crate) const fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    pub(crate) fn named(&self, name: &str) -> String {
+        format!("{name}{}", self.label)
     }
 }
 

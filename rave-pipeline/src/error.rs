@@ -98,6 +98,11 @@ pub enum Error {
         /// Frames that arrived.
         written: u64,
     },
+    /// A lane gave another number of items than it was dealt.
+    LaneUneven {
+        /// The lane's label.
+        label: String,
+    },
     /// Two videos cannot be compared as asked.
     NotComparable {
         /// Why not.
@@ -175,6 +180,9 @@ impl fmt::Display for Error {
                     "{decoded} frames were decoded, {written} were written; this is a bug, please report it"
                 )
             }
+            Self::LaneUneven { label } => {
+                write!(f, "{label} did not give one frame for each; this is a bug, please report it")
+            }
             Self::NotComparable { reason } => write!(f, "the videos cannot be compared: {reason}"),
             Self::Vmaf { reason } => write!(f, "libvmaf cannot be used: {reason}"),
             #[cfg(feature = "upscale")]
@@ -214,6 +222,7 @@ impl CodedError for Error {
             Self::Memory { .. } => Code::MemoryEstimate,
             Self::OutputUnreadable { .. } => Code::OutputUnreadable,
             Self::FramesLost { .. } => Code::FrameCountMismatch,
+            Self::LaneUneven { .. } => Code::InvariantBroken,
             Self::NotComparable { .. } => Code::NotComparable,
             Self::Vmaf { .. } => Code::VmafMissing,
             #[cfg(feature = "upscale")]

@@ -50,6 +50,7 @@ mod chain;
 #[cfg(feature = "upscale")]
 mod compare;
 mod control;
+mod deal;
 mod error;
 mod meter;
 mod port;
@@ -66,15 +67,16 @@ pub use compare::{
     ReportText, Totals, VmafChoice, compare,
 };
 pub use control::Control;
+pub use deal::{Deal, Shares};
 pub use error::Error;
 pub use meter::{QueueReport, Report, StageReport};
 #[cfg(feature = "upscale")]
 pub use upscale::{
     BenchOptions, BenchReport, Check, Choice, DecoderChoice, Deinterlacing, Destination, DeviceChoice,
-    Existing, FrameSummary, FrameTarget, GpuReport, InferenceOptions, Orientation, Outcome, OutputSize, Part,
-    PictureOptions, Progress, Queues, Refused, SampleFile, SelftestReport, StressMemory, StressReport,
-    Target, UpscaleJob, UpscaleOptions, UpscalePlan, UpscaleReport, Way, WayReport, Written, bench, selftest,
-    stress,
+    Existing, FrameSummary, FrameTarget, GpuReport, InferenceOptions, LaneReport, Orientation, Outcome,
+    OutputSize, Part, PictureOptions, Progress, Queues, Refused, SampleFile, SelftestReport, StressMemory,
+    StressReport, Target, UpscaleJob, UpscaleOptions, UpscalePlan, UpscaleReport, Way, WayReport, Written,
+    bench, selftest, stress,
 };
 #[cfg(feature = "upscale")]
 pub use verify::{

@@ -74,9 +74,10 @@ impl Meter {
     }
 
     pub(crate) fn waiting_for_output<R>(&self, wait: impl FnOnce() -> R) -> R {
-        self.is_working.store(false, Ordering::Relaxed);
+        // Those that only hand items on wait outside of any work.
+        let was_working = self.is_working.swap(false, Ordering::Relaxed);
         let result = timed(&self.waiting_for_output_nanos, wait);
-        self.is_working.store(true, Ordering::Relaxed);
+        self.is_working.store(was_working, Ordering::Relaxed);
         result
     }
 

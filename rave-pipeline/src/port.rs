@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded, select};
+use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, TrySendError, bounded, select};
 
 use crate::Control;
 use crate::meter::Meter;
@@ -127,5 +127,71 @@ impl<T> Output<T> {
             send(self.queue, message) -> result => result.is_ok(),
             recv(self.control.alarmed()) -> _ => false,
         }
+    }
+}
+
+/// A worker's view of several queues behind it, each of which takes any item.
+pub(crate) struct Outputs<T> {
+    queues: Vec<Sender<Message<T>>>,
+    control: Control,
+    meter: Arc<Meter>,
+    /// The queue that is preferred among equals.
+    turn: usize,
+}
+
+impl<T> Outputs<T> {
+    pub(crate) fn new(queues: Vec<QueueEnd<T>>, control: &Control, meter: &Arc<Meter>) -> Self {
+        let queues = queues.into_iter().map(|queue| queue.0).collect();
+        Self { queues, control: control.clone(), meter: Arc::clone(meter), turn: 0 }
+    }
+
+    /// Puts an item into the shortest queue, or the first that has room, and says which; `None` if one of them is closed.
+    pub(crate) fn send(&mut self, item: T) -> Option<usize> {
+        let shortest = self.shortest();
+        let taken = match self.queues.get(shortest)?.try_send(Message::Item(item)) {
+            Ok(()) => Some(shortest),
+            Err(TrySendError::Disconnected(_)) => None,
+            Err(TrySendError::Full(message)) => self.meter.waiting_for_output(|| self.wait(message)),
+        };
+        if taken.is_some() {
+            self.meter.count_out();
+        }
+        taken
+    }
+
+    pub(crate) fn end(self) {
+        for queue in &self.queues {
+            let is_sent = select! {
+                send(queue, Message::End) -> result => result.is_ok(),
+                recv(self.control.alarmed()) -> _ => false,
+            };
+            if !is_sent {
+                return;
+            }
+        }
+    }
+
+    fn shortest(&mut self) -> usize {
+        let count = self.queues.len();
+        let in_turn = (0..count).map(|step| (self.turn + step) % count);
+        let shortest = in_turn.min_by_key(|&index| self.queues[index].len()).unwrap_or_default();
+        self.turn = shortest + 1;
+        shortest
+    }
+
+    fn wait(&self, message: Message<T>) -> Option<usize> {
+        let mut select = Select::new();
+        for queue in &self.queues {
+            select.send(queue);
+        }
+        let alarm = select.recv(self.control.alarmed());
+        let operation = select.select();
+        let index = operation.index();
+        if index == alarm {
+            // Nothing is ever sent: this is how the operation is completed.
+            let _ = operation.recv(self.control.alarmed());
+            return None;
+        }
+        operation.send(&self.queues[index], message).ok().map(|()| index)
     }
 }

@@ -17,7 +17,7 @@ use super::decode::Decoded;
 use super::device::{Network, Placed};
 use super::end::{Assembling, FrameEnd, Source};
 use super::enlarge::{Enlarged, upscaler_options, working_color};
-use super::line::{Line, LineIn};
+use super::line::{Line, LineIn, Whole};
 use super::sinks::{CudaNullSink, NullSink};
 use super::synthetic::{Synthetic, write_clip};
 use super::{Choice, Existing, FrameTarget, Target, UpscaleJob, UpscaleOptions};
@@ -215,9 +215,9 @@ impl Bench<'_> {
         let placed = Placed::new(self.runtime, &self.options.upscale)?;
         let is_on_gpu = matches!(placed.network, Network::Device(..));
         let decoded = Decoded::open(demuxer, placed.gpu.as_ref(), is_on_gpu, &mut job)?;
-        let chain = match decoded.line {
-            Line::Host(line) => line.chain.sink("null", NullSink::<HostBuffer>::new()),
-            Line::Device(line, pool) => {
+        let chain = match decoded.line.whole()? {
+            Whole::Host(line) => line.chain.sink("null", NullSink::<HostBuffer>::new()),
+            Whole::Device(line, pool) => {
                 line.chain.sink("null", CudaNullSink::new(&pool).map_err(Error::leaf)?)
             }
         };

@@ -7,7 +7,7 @@ use rave_tensorrt::{
 };
 
 use super::choice::{Choice, Part, Refused};
-use super::options::{DecoderChoice, DeviceChoice, InferenceOptions, UpscaleOptions};
+use super::options::{Contradiction, DecoderChoice, DeviceChoice, InferenceOptions, UpscaleOptions};
 use crate::Error;
 
 /// A GPU that a job works on, and the memory that it takes there.
@@ -26,6 +26,8 @@ pub(super) enum Network {
 /// The network in its place.
 pub(super) struct Placed {
     pub(super) network: Network,
+    /// The network on further GPUs, or again on the same one: each is a lane of its own.
+    pub(super) others: Vec<Network>,
     /// The GPU of the job, which may do more than the network, or less.
     pub(super) gpu: Option<Gpu>,
     pub(super) choices: Vec<Choice>,
@@ -51,15 +53,24 @@ impl Network {
             Self::Device(model, _) => model.info(),
         }
     }
+
+    pub(super) const fn gpu(&self) -> Option<&Gpu> {
+        match self {
+            Self::Host(_) => None,
+            Self::Device(_, gpu) => Some(gpu),
+        }
+    }
 }
 
 impl Placed {
     /// Opens the GPU and loads the network, as the options say.
     pub(super) fn new(runtime: &Runtime, options: &UpscaleOptions) -> Result<Self, Error> {
-        match (options.inference.device, options.inference.provider) {
+        match (&options.inference.device, options.inference.provider) {
             (DeviceChoice::Cpu, _) => Self::on_host(runtime, options, Vec::new(), None),
             (_, Some(Provider::Cpu)) => Self::on_host_beside_gpu(runtime, options),
-            (DeviceChoice::Cuda(ordinal), _) => Self::on_gpu(runtime, options, ordinal),
+            (DeviceChoice::Cuda(ordinal), _) => Self::on_gpu(runtime, options, *ordinal),
+            (DeviceChoice::Several(ordinals), _) => Self::on_several(runtime, options, ordinals),
+            (DeviceChoice::All, _) => Self::on_several(runtime, options, &all_gpus()?),
             (DeviceChoice::Auto, Some(_)) => Self::on_gpu(runtime, options, 0),
             (DeviceChoice::Auto, None) => Self::on_best(runtime, options),
         }
@@ -88,11 +99,42 @@ impl Placed {
         Ok(Self::of_device(load_on(runtime, options, &gpu).map_err(Error::leaf)?, gpu))
     }
 
+    /// A lane for each number: one that is named twice has two, which share its memory.
+    fn on_several(runtime: &Runtime, options: &UpscaleOptions, ordinals: &[usize]) -> Result<Self, Error> {
+        let mut gpus: Vec<Gpu> = Vec::new();
+        for &ordinal in ordinals {
+            let opened = gpus.iter().find(|gpu| gpu.info.ordinal == ordinal).cloned();
+            gpus.push(opened.map_or_else(|| Gpu::open(ordinal, options).map_err(Error::leaf), Ok)?);
+        }
+        let name = gpus.iter().map(Gpu::name).collect::<Vec<_>>().join(", ");
+        let mut gpus = gpus.into_iter();
+        let first = gpus.next().ok_or_else(|| Error::leaf(Contradiction("no GPU is listed".into())))?;
+        let model = load_on(runtime, options, &first).map_err(Error::leaf)?;
+        // Lanes have to give the same, so that all of them have the first one's provider.
+        let mut alike = options.clone();
+        alike.inference.provider = Some(model.provider());
+        let others = gpus.map(|gpu| {
+            let model = match gpu.info.ordinal == first.info.ordinal {
+                true => model.clone(),
+                false => load_on(runtime, &alike, &gpu).map_err(Error::leaf)?,
+            };
+            Ok(Network::Device(Box::new(model), gpu))
+        });
+        let others = others.collect::<Result<_, Error>>()?;
+        let mut placed = Self { others, ..Self::of_device(model, first) };
+        placed.choices.iter_mut().filter(|choice| choice.part == Part::Device).for_each(|choice| {
+            choice.taken.clone_from(&name);
+        });
+        Ok(placed)
+    }
+
     /// The network on the CPU, as was asked for; the GPU that was asked for is there for other work.
     fn on_host_beside_gpu(runtime: &Runtime, options: &UpscaleOptions) -> Result<Self, Error> {
         let gpu = match options.inference.device {
             DeviceChoice::Cuda(ordinal) => Some(Gpu::open(ordinal, options).map_err(Error::leaf)?),
-            DeviceChoice::Auto | DeviceChoice::Cpu => Self::decoding_gpu(options)?,
+            DeviceChoice::Auto | DeviceChoice::Cpu | DeviceChoice::Several(_) | DeviceChoice::All => {
+                Self::decoding_gpu(options)?
+            }
         };
         Self::on_host(runtime, options, Vec::new(), gpu)
     }
@@ -114,7 +156,7 @@ impl Placed {
         let model = Model::load(runtime, &source(options, DEFAULT_FOR_CPU), &session).map_err(Error::leaf)?;
         let device = Choice { part: Part::Device, taken: "cpu".into(), refused };
         let choices = vec![device, Choice::first(Part::Provider, Provider::Cpu.to_string())];
-        Ok(Self { network: Network::Host(Box::new(model)), gpu, choices })
+        Ok(Self { network: Network::Host(Box::new(model)), others: Vec::new(), gpu, choices })
     }
 
     fn of_device(model: DeviceModel, gpu: Gpu) -> Self {
@@ -127,8 +169,14 @@ impl Placed {
                 .collect(),
         };
         let choices = vec![Choice::first(Part::Device, gpu.name()), provider];
-        Self { network: Network::Device(Box::new(model), gpu.clone()), gpu: Some(gpu), choices }
+        let network = Network::Device(Box::new(model), gpu.clone());
+        Self { network, others: Vec::new(), gpu: Some(gpu), choices }
     }
+}
+
+fn all_gpus() -> Result<Vec<usize>, Error> {
+    let gpus = Device::list().map_err(Error::leaf)?;
+    Ok(gpus.iter().map(|gpu| gpu.ordinal).collect())
 }
 
 /// The names of the networks that double the size, for the CPU and for the GPU.

@@ -14,7 +14,7 @@ use super::choice::Choice;
 use super::convert::Wanted;
 use super::encode::Encoded;
 use super::fields::FieldPlan;
-use super::line::Line;
+use super::line::{Line, Whole};
 use super::memory::HostMemory;
 use super::options::UpscaleOptions;
 use super::output::OutputFile;
@@ -200,16 +200,20 @@ impl FrameEnd {
         }
         job.memory.check()?;
         let (output, mut file) = (*line.info(), None);
-        let chain = match (target, line) {
-            (FrameTarget::Null, Line::Host(line)) => line.chain.sink("null", NullSink::<HostBuffer>::new()),
-            (FrameTarget::Null, Line::Device(line, pool)) => {
-                line.chain.sink("null", CudaNullSink::new(&pool).map_err(Error::leaf)?)
-            }
-            (FrameTarget::Digest, Line::Host(line)) => line.chain.sink("hash", DigestSink::default()),
-            (FrameTarget::Digest, Line::Device(line, pool)) => {
-                line.chain.sink("hash", CudaDigestSink::new(&pool).map_err(Error::leaf)?)
-            }
-            (FrameTarget::Samples(kind, destination), line) => {
+        let chain = match target {
+            FrameTarget::Null => match line.whole()? {
+                Whole::Host(line) => line.chain.sink("null", NullSink::<HostBuffer>::new()),
+                Whole::Device(line, pool) => {
+                    line.chain.sink("null", CudaNullSink::new(&pool).map_err(Error::leaf)?)
+                }
+            },
+            FrameTarget::Digest => match line.whole()? {
+                Whole::Host(line) => line.chain.sink("hash", DigestSink::default()),
+                Whole::Device(line, pool) => {
+                    line.chain.sink("hash", CudaDigestSink::new(&pool).map_err(Error::leaf)?)
+                }
+            },
+            FrameTarget::Samples(kind, destination) => {
                 let line = line.into_host()?.queue(queues.upscaled);
                 let writer = open(destination, source, job.options, &mut file)?;
                 let sink = SampleWriter::new(*kind, &line.info, writer).map_err(Error::Leaf)?;

@@ -1,12 +1,12 @@
-use rave_ffmpeg::{Demuxer, Input};
-use rave_tensorrt::{ReportHandle, Runtime};
+use rave_ffmpeg::{Demuxer, Input, MuxSummary};
+use rave_tensorrt::Runtime;
 
 use super::check::OutputCheck;
 use super::decode::{DecodeCounts, Decoded};
 use super::device::{Gpu, Network, Placed};
-use super::end::{Assembling, End, Goal, Source};
-use super::enlarge::Enlarged;
+use super::end::{Assembling, End, FileEnd, FrameEnd, Goal, Source};
 use super::fields::FieldPlan;
+use super::lanes::{EnlargedLanes, Inference};
 use super::output::check_target;
 use super::picture;
 use super::progress::{Progress, ProgressMeter};
@@ -14,22 +14,27 @@ use super::report::{GpuReport, UpscalePlan, UpscaleReport, Written};
 use super::stages::{Record, SharedRecord};
 use super::{Target, UpscaleOptions};
 use crate::verify::JobSource;
-use crate::{Control, Error, Report};
+use crate::{Control, Error, Report, Verification};
 
 /// An upscaling job: every file is open, every choice is made, nothing has been decoded.
 #[must_use = "a job does nothing before it is run"]
 pub struct UpscaleJob {
     plan: UpscalePlan,
     end: End,
+    /// `None` if the output is not to be checked.
+    check: Option<OutputCheck>,
+    watched: Watched,
+}
+
+/// What is told by the parts of a job while they work on their threads.
+struct Watched {
     gpu: Option<Gpu>,
     /// What the header says, if it counts frames.
     announced_frames: Option<u64>,
     fields: FieldPlan,
-    /// `None` if the output is not to be checked.
-    check: Option<OutputCheck>,
     record: SharedRecord,
     decoding: DecodeCounts,
-    inference: ReportHandle,
+    inference: Inference,
     control: Control,
 }
 
@@ -48,66 +53,47 @@ impl UpscaleJob {
     ) -> Result<Self, Error> {
         options.check()?;
         let goal = Goal::new(target)?;
-        if let Some(path) = target.path() {
-            let source_path = if let Input::File(path) = input { Some(path.as_path()) } else { None };
-            check_target(path, source_path, options.existing)?;
-        }
+        check_names(input, target, options)?;
         let demuxer = Demuxer::open(input, &options.demuxer).map_err(Error::leaf)?;
+        let info = demuxer.video().info();
+        let scale = options.picture.size.built_in_factor(info, options.scale);
+        Self::assembled(runtime, (input, demuxer), goal, &UpscaleOptions { scale, ..options.clone() })
+    }
+
+    /// Puts the line together from its beginning to its end: each part is made of what the one before gives.
+    fn assembled(
+        runtime: &Runtime,
+        (input, demuxer): (&Input, Demuxer),
+        goal: Goal<'_>,
+        options: &UpscaleOptions,
+    ) -> Result<Self, Error> {
+        let control = Control::new();
+        let mut job = Assembling::new(options, &control);
         let stream = demuxer.video().clone();
         let announced_frames =
             demuxer.media().streams[stream.index()].frame_count.filter(|_| stream.is_whole());
-        let scale = options.picture.size.built_in_factor(stream.info(), options.scale);
-        let options = &UpscaleOptions { scale, ..options.clone() };
-        let check = options.verify.map(|depth| OutputCheck {
-            depth,
-            source: JobSource {
-                input: input.clone(),
-                media: demuxer.media().clone(),
-                stream: stream.clone(),
-            },
-            is_part: !options.demuxer.range.is_everything(),
-        });
-        let control = Control::new();
-        let mut job = Assembling::new(options, &control);
+        let check = output_check(input, &demuxer, options);
         let placed = Placed::new(runtime, options)?;
         job.choices.extend(placed.choices);
         let model = placed.network.info().clone();
         let is_model_on_gpu = matches!(placed.network, Network::Device(..));
         let decoded = Decoded::open(demuxer, placed.gpu.as_ref(), is_model_on_gpu, &mut job)?;
         let (decoded, fields) = decoded.deinterlaced(input, &mut job)?;
-        let decoded = decoded.prepared(&mut job)?;
-        let source = Source { input, stream, info: decoded.info };
-        let enlarged = Enlarged::new(decoded.line, &source.info, placed.network, &mut job)?;
-        let line = picture::resized(enlarged.line, &source.info, &mut job)?;
-        let (line, record) = picture::repeated(line, &source.info, &mut job)?;
+        let Decoded { line, info, record, counts } = decoded.prepared(&mut job)?;
+        let source = Source { input, stream, info };
+        let networks = std::iter::once(placed.network).chain(placed.others).collect();
+        let EnlargedLanes { line, inference } = EnlargedLanes::new(line, &source.info, networks, &mut job)?;
+        let (line, repeated) = picture::repeated(line, &source.info, &mut job)?;
         let end = End::new(line, &source, goal, &mut job)?;
-        let plan = UpscalePlan {
-            source: source.info,
-            model,
-            output: *end.output(),
-            encoder: end.encoder().map(str::to_owned),
-            streams: end.streams().to_vec(),
-            estimated_frames: picture::estimate(&source, options),
-            choices: job.choices,
-            notices: job.notices,
-        };
-        Ok(Self {
-            plan,
-            end,
-            gpu: placed.gpu,
-            announced_frames,
-            fields,
-            check,
-            record: record.unwrap_or(decoded.record),
-            decoding: decoded.counts,
-            inference: enlarged.report,
-            control,
-        })
+        let plan = plan(&source, model, &end, job);
+        let (gpu, record, decoding) = (placed.gpu, repeated.unwrap_or(record), counts);
+        let watched = Watched { gpu, announced_frames, fields, record, decoding, inference, control };
+        Ok(Self { plan, end, check, watched })
     }
 
     /// Stops the job while it runs, from any thread.
     pub fn control(&self) -> Control {
-        self.control.clone()
+        self.watched.control.clone()
     }
 
     /// What the job is going to do.
@@ -125,62 +111,123 @@ impl UpscaleJob {
     /// [`Error::OutputUnchecked`] and [`Error::OutputUnnamed`] do.
     /// [`Error::Abandoned`] after [`Control::abandon`].
     pub fn run(self, mut progress: impl FnMut(&Progress)) -> Result<UpscaleReport, Error> {
-        let mut meter = ProgressMeter::new(self.plan.estimated_frames);
+        let Self { plan, end, check, watched } = self;
+        let mut meter = ProgressMeter::new(plan.estimated_frames);
         let progress = |report: &Report| progress(&meter.update(report));
-        let (record, control) = (SharedRecord::clone(&self.record), self.control.clone());
-        let nothing_came = || control.is_finishing() && record.lock().timestamps.is_empty();
-        let (written, stages) = match self.end {
-            End::File(end) => {
-                let ran = end.chain.run(&self.control, progress);
-                let (muxing, stages) =
-                    ran.map_err(|error| if nothing_came() { Error::Abandoned } else { error })?;
-                let written = (end.file.temporary(), &end.container);
-                let timestamps = std::mem::take(&mut record.lock().timestamps);
-                let is_cut_short = self.control.is_finishing();
-                let checked = self
-                    .check
-                    .map(|check| check.run(&self.plan, &timestamps, &muxing, written, is_cut_short));
-                let verification = match checked.transpose() {
-                    Ok(verification) => verification,
-                    Err(error) => {
-                        end.file.keep_temporary()?;
-                        return Err(error);
-                    }
-                };
-                end.file.publish()?;
-                (Written::File { path: end.path, muxing, verification }, stages)
-            }
-            End::Frames(end) => {
-                let ran = end.chain.run(&self.control, progress);
-                let (summary, stages) =
-                    ran.map_err(|error| if nothing_came() { Error::Abandoned } else { error })?;
-                check_count(&record.lock(), summary.frames)?;
-                if let Some(file) = end.file {
-                    file.publish()?;
-                }
-                (Written::Frames { target: end.target, summary }, stages)
+        let (written, stages) = match end {
+            End::File(end) => watched.run_to_file(end, &plan, check.as_ref(), progress)?,
+            End::Frames(end) => watched.run_to_frames(end, progress)?,
+        };
+        Ok(watched.report(plan, written, stages))
+    }
+}
+
+/// Refuses an output that would replace the source, or another file unasked.
+fn check_names(input: &Input, target: &Target, options: &UpscaleOptions) -> Result<(), Error> {
+    let Some(path) = target.path() else { return Ok(()) };
+    let source_path = if let Input::File(path) = input { Some(path.as_path()) } else { None };
+    check_target(path, source_path, options.existing)
+}
+
+/// What the output will be compared with, if the options ask for it.
+fn output_check(input: &Input, demuxer: &Demuxer, options: &UpscaleOptions) -> Option<OutputCheck> {
+    let (media, stream) = (demuxer.media().clone(), demuxer.video().clone());
+    options.verify.map(|depth| OutputCheck {
+        depth,
+        source: JobSource { input: input.clone(), media, stream },
+        is_part: !options.demuxer.range.is_everything(),
+    })
+}
+
+fn plan(source: &Source<'_>, model: rave_tensorrt::ModelInfo, end: &End, job: Assembling<'_>) -> UpscalePlan {
+    UpscalePlan {
+        source: source.info,
+        model,
+        output: *end.output(),
+        encoder: end.encoder().map(str::to_owned),
+        streams: end.streams().to_vec(),
+        estimated_frames: picture::estimate(source, job.options),
+        choices: job.choices,
+        notices: job.notices,
+    }
+}
+
+impl Watched {
+    fn run_to_file(
+        &self,
+        end: FileEnd,
+        plan: &UpscalePlan,
+        check: Option<&OutputCheck>,
+        progress: impl FnMut(&Report),
+    ) -> Result<(Written, Report), Error> {
+        let ran = end.chain.run(&self.control, progress);
+        let (muxing, stages) = ran.map_err(|error| self.unless_nothing_came(error))?;
+        let written = (end.file.temporary(), &end.container);
+        let checked = check.map(|check| self.checked(check, plan, &muxing, written)).transpose();
+        let verification = match checked {
+            Ok(verification) => verification,
+            Err(error) => {
+                end.file.keep_temporary()?;
+                return Err(error);
             }
         };
+        end.file.publish()?;
+        Ok((Written::File { path: end.path, muxing, verification }, stages))
+    }
+
+    fn checked(
+        &self,
+        check: &OutputCheck,
+        plan: &UpscalePlan,
+        muxing: &MuxSummary,
+        written: (&std::path::Path, &rave_ffmpeg::Container),
+    ) -> Result<Verification, Error> {
+        let timestamps = std::mem::take(&mut self.record.lock().timestamps);
+        check.run(plan, &timestamps, muxing, written, self.control.is_finishing())
+    }
+
+    fn run_to_frames(
+        &self,
+        end: FrameEnd,
+        progress: impl FnMut(&Report),
+    ) -> Result<(Written, Report), Error> {
+        let ran = end.chain.run(&self.control, progress);
+        let (summary, stages) = ran.map_err(|error| self.unless_nothing_came(error))?;
+        check_count(&self.record.lock(), summary.frames)?;
+        if let Some(file) = end.file {
+            file.publish()?;
+        }
+        Ok((Written::Frames { target: end.target, summary }, stages))
+    }
+
+    /// A job that was to finish before its first frame was stopped, whatever the encoder says about it.
+    fn unless_nothing_came(&self, error: Error) -> Error {
+        let is_stopped = self.control.is_finishing() && self.record.lock().timestamps.is_empty();
+        if is_stopped { Error::Abandoned } else { error }
+    }
+
+    fn report(self, plan: UpscalePlan, written: Written, stages: Report) -> UpscaleReport {
         let is_cut_short = self.control.is_finishing();
         let (decoding, switched_decoder) = (self.decoding.get(), self.decoding.switched());
         let accounted = decoding.frames + decoding.discarded_by_edit_list;
         let announced = self.announced_frames.filter(|_| !is_cut_short);
         let interlaced_frames = match self.fields {
-            FieldPlan::Kept => record.lock().interlaced_frames,
+            FieldPlan::Kept => self.record.lock().interlaced_frames,
             FieldPlan::Pictures | FieldPlan::Deinterlaced(_) => 0,
         };
-        Ok(UpscaleReport {
-            plan: self.plan,
+        UpscaleReport {
+            plan,
             written,
             decoding,
             switched_decoder,
             inference: self.inference.get(),
             gpu: self.gpu.map(|gpu| GpuReport { device: gpu.info, pool: gpu.pool.health() }),
+            lanes: self.inference.lanes(&stages),
             stages,
             missing_frames: announced.map_or(0, |announced| announced.saturating_sub(accounted)),
             interlaced_frames,
             is_cut_short,
-        })
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! The open end of the line of stages: where its frames are, and how they get elsewhere.
 
 use rave_core::{Buffer, Dither, Frame, HostBuffer, Stage, VideoInfo};
-use rave_cuda::{CudaBuffer, Download, Pool, Upload};
+use rave_cuda::{CudaBuffer, Download, PeerCopy, Pool, Upload};
 
 use super::convert::{Conversions, CudaConversions, Wanted};
-use crate::{Chain, Error};
+use super::lanes::Lanes;
+use crate::{Chain, Deal, Error};
 
 /// A chain whose open end gives frames in memory of type `B`, and what is true of them.
 pub(super) struct LineIn<B> {
@@ -12,8 +13,16 @@ pub(super) struct LineIn<B> {
     pub(super) info: VideoInfo,
 }
 
-/// A chain whose open end gives frames, in one kind of memory or the other.
+/// A chain whose open end gives frames, in one kind of memory or the other, or in several lanes.
 pub(super) enum Line {
+    Host(LineIn<HostBuffer>),
+    /// And the pool that they come from.
+    Device(LineIn<CudaBuffer>, Pool),
+    Dealt(Lanes),
+}
+
+/// A [`Line`] in one lane.
+pub(super) enum Whole {
     Host(LineIn<HostBuffer>),
     /// And the pool that they come from.
     Device(LineIn<CudaBuffer>, Pool),
@@ -47,14 +56,40 @@ impl Line {
         match self {
             Self::Host(line) => &line.info,
             Self::Device(line, _) => &line.info,
+            Self::Dealt(lanes) => &lanes.info,
         }
     }
 
-    /// The pool of frames on a device.
+    /// The pool of frames on a device, of several the first.
     pub(super) const fn pool(&self) -> Option<&Pool> {
         match self {
             Self::Host(_) => None,
             Self::Device(_, pool) => Some(pool),
+            Self::Dealt(lanes) => lanes.pool.as_ref(),
+        }
+    }
+
+    /// The frames in one lane: where they are, or on the first lane's device.
+    pub(super) fn whole(self) -> Result<Whole, Error> {
+        match (self.pool().cloned(), self) {
+            (None, line) => Ok(Whole::Host(line.into_host()?)),
+            (Some(pool), line) => Ok(Whole::Device(line.into_device(&pool)?, pool)),
+        }
+    }
+
+    /// Deals the frames among lanes of these labels.
+    pub(super) fn deal(self, labels: &[String]) -> Result<(Deal, Vec<Self>), Error> {
+        match self.whole()? {
+            Whole::Host(LineIn { chain, info }) => {
+                let (deal, lanes) = chain.deal("deal", labels);
+                let line = |chain| Self::Host(LineIn { chain, info });
+                Ok((deal, lanes.into_iter().map(line).collect()))
+            }
+            Whole::Device(LineIn { chain, info }, pool) => {
+                let (deal, lanes) = chain.deal("deal", labels);
+                let line = |chain| Self::Device(LineIn { chain, info }, pool.clone());
+                Ok((deal, lanes.into_iter().map(line).collect()))
+            }
         }
     }
 
@@ -63,6 +98,7 @@ impl Line {
         match self {
             Self::Host(line) => Self::Host(line.queue(capacity)),
             Self::Device(line, pool) => Self::Device(line.queue(capacity), pool),
+            Self::Dealt(lanes) => Self::Dealt(lanes.queue(capacity)),
         }
     }
 
@@ -74,13 +110,19 @@ impl Line {
                 let stage = Download::new(&pool, &info).map_err(Error::leaf)?;
                 Ok(LineIn { chain: chain.then("download", stage), info })
             }
+            Self::Dealt(lanes) => lanes.merged(Self::into_host),
         }
     }
 
-    /// The frames on the pool's device: through an upload if they are elsewhere.
+    /// The frames on the pool's device: through an upload if they are in host memory, a copy if on another device.
     pub(super) fn into_device(self, pool: &Pool) -> Result<LineIn<CudaBuffer>, Error> {
         match self {
-            Self::Device(line, _) => Ok(line),
+            Self::Device(line, own) if own.device().ordinal() == pool.device().ordinal() => Ok(line),
+            Self::Device(LineIn { chain, info }, own) => {
+                let stage = PeerCopy::new(&own, pool, &info).map_err(Error::leaf)?;
+                Ok(LineIn { chain: chain.then("copy", stage), info })
+            }
+            Self::Dealt(lanes) => lanes.merged(|line| line.into_device(pool)),
             Self::Host(LineIn { chain, info }) => {
                 let stage = Upload::new(pool, &info).map_err(Error::leaf)?;
                 Ok(LineIn { chain: chain.then("upload", stage), info })
@@ -98,6 +140,7 @@ impl Line {
     ) -> Result<Self, Error> {
         match self {
             Self::Host(line) => Ok(Self::Host(line.convert(name, wanted)?)),
+            Self::Dealt(lanes) => Ok(Self::Dealt(lanes.convert(name, wanted, notices)?)),
             Self::Device(..) if wanted.dither != Dither::None => {
                 notices.push("samples are dithered on the host: there is no GPU kernel for it".to_owned());
                 Ok(Self::Host(self.into_host()?.convert(name, wanted)?))

@@ -11,6 +11,7 @@ mod enlarge;
 mod fields;
 mod hardware;
 mod job;
+mod lanes;
 mod line;
 mod memory;
 mod options;
@@ -34,7 +35,7 @@ pub use options::{DecoderChoice, DeviceChoice, InferenceOptions, Queues, Upscale
 pub use output::Existing;
 pub use picture::{Orientation, OutputSize, PictureOptions};
 pub use progress::Progress;
-pub use report::{GpuReport, UpscalePlan, UpscaleReport, Written};
+pub use report::{GpuReport, LaneReport, UpscalePlan, UpscaleReport, Written};
 pub use selftest::{Check, Outcome, SelftestReport, selftest};
 pub use sinks::FrameSummary;
 pub use stress::{StressMemory, StressReport, stress};

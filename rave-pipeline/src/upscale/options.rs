@@ -95,7 +95,7 @@ pub struct InferenceOptions {
 }
 
 /// Where frames are converted and enlarged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum DeviceChoice {
     /// The first GPU if it can be used, otherwise the CPU.
     #[default]
@@ -104,7 +104,14 @@ pub enum DeviceChoice {
     Cpu,
     /// The GPU of this number, from 0.
     Cuda(usize),
+    /// The GPUs of these numbers, among which the frames are dealt. One that is named twice works on two frames at once.
+    Several(Vec<usize>),
+    /// Every GPU, as for [`Several`](Self::Several).
+    All,
 }
+
+/// Lanes in which frames are enlarged at the same time.
+const MOST_LANES: usize = 16;
 
 /// What decodes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -132,9 +139,16 @@ impl CodedError for Contradiction {
 impl UpscaleOptions {
     /// Refuses what can never be met.
     pub(super) fn check(&self) -> Result<(), Error> {
-        let InferenceOptions { device, provider, .. } = self.inference;
+        let InferenceOptions { device, provider, .. } = &self.inference;
         let refuse = |text: String| Err(Error::leaf(Contradiction(text)));
         match (device, provider) {
+            (DeviceChoice::Several(gpus), _) if gpus.is_empty() => refuse("no GPU is listed".into()),
+            (DeviceChoice::Several(gpus), _) if gpus.len() > MOST_LANES => {
+                refuse(format!("{} GPUs are listed, at most {MOST_LANES} can work on one job", gpus.len()))
+            }
+            (DeviceChoice::Several(_) | DeviceChoice::All, Some(Provider::Cpu)) => {
+                refuse("provider cpu needs no GPU, but several are to work".into())
+            }
             (DeviceChoice::Cpu, Some(provider @ (Provider::TensorRt | Provider::Cuda))) => {
                 refuse(format!("provider {provider} needs a GPU, but the device is to be the CPU"))
             }

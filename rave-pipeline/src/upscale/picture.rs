@@ -12,7 +12,7 @@ use super::decode::Decoded;
 use super::end::{Assembling, Source};
 use super::enlarge::working_color;
 use super::fields::Deinterlacing;
-use super::line::Line;
+use super::line::{Line, Whole};
 use super::stages::SharedRecord;
 use crate::Error;
 
@@ -183,13 +183,13 @@ pub(super) fn resized(line: Line, source: &VideoInfo, job: &mut Assembling<'_>) 
     }
     let resized = info.resized(size.0, size.1).map_err(Error::leaf)?;
     let queue = job.options.queues.upscaled;
-    match line {
-        Line::Host(line) => {
+    match line.whole()? {
+        Whole::Host(line) => {
             let stage = Resize::new(&info, size, Kernel::Lanczos3).map_err(Error::leaf)?;
             job.memory.add_queue(&resized, queue)?;
             Ok(Line::Host(line.then("resize", stage, resized).queue(queue)))
         }
-        Line::Device(line, pool) => {
+        Whole::Device(line, pool) => {
             let stage = CudaResize::new(&pool, &info, size, Kernel::Lanczos3).map_err(Error::leaf)?;
             Ok(Line::Device(line.then("resize", stage, resized).queue(queue), pool))
         }

@@ -9,7 +9,7 @@ use rave_tensorrt::ModelInfo;
 
 #[cfg(doc)]
 use crate::Control;
-use crate::{Report, Verification};
+use crate::{Report, StageReport, Verification};
 
 use super::choice::Choice;
 use super::sinks::FrameSummary;
@@ -51,6 +51,8 @@ pub struct UpscaleReport {
     pub inference: rave_tensorrt::UpscaleReport,
     /// The GPU that it worked on, if any.
     pub gpu: Option<GpuReport>,
+    /// What each lane did, where several GPUs, or sessions on one, shared the frames; otherwise empty.
+    pub lanes: Vec<LaneReport>,
     /// Times and counts of the stages.
     pub stages: Report,
     /// Frames that the source's header announces but that are not in the file or could not be decoded.
@@ -90,6 +92,24 @@ pub struct GpuReport {
     /// The memory of frames, and the bytes that crossed the bus. What the network takes is in
     /// [`rave_tensorrt::UpscaleReport::runtime_bytes`].
     pub pool: PoolHealth,
+}
+
+/// A lane in which a part of the frames was enlarged.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LaneReport {
+    /// Its name, which is part of the names of its stages: `cuda:0`, and `cuda:0 #2` if it is the GPU's second.
+    pub label: String,
+    /// The GPU. Lanes of one GPU have their memory in common.
+    pub gpu: GpuReport,
+    /// What its network did.
+    pub upscale: StageReport,
+}
+
+impl LaneReport {
+    /// Frames that it enlarged.
+    pub const fn frames(&self) -> u64 {
+        self.upscale.items_out
+    }
 }
 
 impl UpscaleReport {

@@ -11,7 +11,7 @@ use super::convert::Wanted;
 use super::device::Placed;
 use super::end::Assembling;
 use super::enlarge::{Enlarged, working_color};
-use super::line::Line;
+use super::line::Whole;
 use super::sinks::{CudaNullSink, NullSink};
 use super::synthetic::Synthetic;
 use super::{Choice, UpscaleOptions};
@@ -75,9 +75,9 @@ pub fn stress(
     let wanted = Wanted::rounded(pictures.info().format, working_color(pictures.info()));
     let line = line.convert("postprocess", wanted, &mut job.notices)?.queue(options.queues.upscaled);
     let mut watch = Watch { pool: line.pool().cloned(), warm_up: duration / WARM_UP, phase: None };
-    let chain = match line {
-        Line::Host(line) => line.chain.sink("null", NullSink::new()),
-        Line::Device(line, pool) => line.chain.sink("null", CudaNullSink::new(&pool).map_err(Error::leaf)?),
+    let chain = match line.whole()? {
+        Whole::Host(line) => line.chain.sink("null", NullSink::new()),
+        Whole::Device(line, pool) => line.chain.sink("null", CudaNullSink::new(&pool).map_err(Error::leaf)?),
     };
     let (_, report) = chain.run(&control, |report| {
         // The last report is of a chain that has ended and given its memory back.

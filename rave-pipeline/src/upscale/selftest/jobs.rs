@@ -112,20 +112,20 @@ impl Jobs<'_> {
             return Err(Not::Run("the model is to run on the CPU".into()));
         }
         let model = self.options.model.clone().or(BuiltIn::find("rave-x2").map(ModelSource::BuiltIn));
-        let samples = |device, precision, name: &str| {
+        let samples = |device: DeviceChoice, precision, name: &str| {
             let mut options = UpscaleOptions { model: model.clone(), ..self.options.clone() };
-            (options.inference.device, options.inference.precision) = (device, precision);
             options.inference.provider =
                 self.options.inference.provider.filter(|_| device != DeviceChoice::Cpu);
+            (options.inference.device, options.inference.precision) = (device, precision);
             options.decoder = DecoderChoice::Software;
             let path = self.scratch.file(name);
             let target = FrameTarget::Samples(SampleFile::Raw, Destination::File(path.clone()));
             self.run(&self.clip("h264"), &Target::Frames(target), &options)?;
             fs::read(&path).map_err(|error| Not::Passed(error.to_string()))
         };
-        let on_gpu = match self.options.inference.device {
+        let on_gpu = match &self.options.inference.device {
             DeviceChoice::Auto | DeviceChoice::Cpu => DeviceChoice::Cuda(0),
-            device @ DeviceChoice::Cuda(_) => device,
+            device => device.clone(),
         };
         let expected = samples(DeviceChoice::Cpu, Precision::Fp32, "cpu.yuv")?;
         let decibels = psnr(&expected, &samples(on_gpu, precision, "gpu.yuv")?)?;

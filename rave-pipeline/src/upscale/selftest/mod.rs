@@ -118,7 +118,7 @@ pub fn selftest(
     progress: impl FnMut(&Check),
 ) -> Result<SelftestReport, Error> {
     options.check()?;
-    let gpu = gpu(options.inference.device);
+    let gpu = gpu(&options.inference.device);
     let mut run = Run { checks: Vec::new(), progress };
     kernels::check(&gpu, &mut run);
     jobs::check(runtime, options, &gpu, &mut run)?;
@@ -126,11 +126,12 @@ pub fn selftest(
 }
 
 /// A pool on the GPU to be checked, or why there is none.
-fn gpu(choice: DeviceChoice) -> Result<Pool, String> {
+fn gpu(choice: &DeviceChoice) -> Result<Pool, String> {
     let ordinal = match choice {
         DeviceChoice::Cpu => return Err("the device is to be the CPU".into()),
-        DeviceChoice::Auto => 0,
-        DeviceChoice::Cuda(ordinal) => ordinal,
+        DeviceChoice::Auto | DeviceChoice::All => 0,
+        DeviceChoice::Cuda(ordinal) => *ordinal,
+        DeviceChoice::Several(ordinals) => ordinals.first().copied().unwrap_or_default(),
     };
     let device = Device::open(ordinal).map_err(|error| error.to_string())?;
     Ok(Pool::new(&device, PoolOptions::default()))
