@@ -1,15 +1,15 @@
 //! How fast several encoders at once are, how busy they keep the processor, and at what quality, as JSON lines:
-//! `encode_speed FILE LENGTH ENCODER:WORKERS..`, such as `encode_speed clip-4k.mp4 480 libx265:1 libx265:4`.
+//! `encode_speed FILE LENGTH ENCODER:WORKERS[:PRESET]..`, such as `encode_speed clip-4k.mp4 480 libx265:1 libx265:4:p1`.
 //!
-//! LENGTH is a number of frames, or of seconds, such as `8s`: then the speed in the steady state is measured for as long,
-//! and not the quality. The first frames of FILE are held in memory, and encoded forwards and backwards until there are
+//! LENGTH is a number of frames, or of seconds, such as `60s`: then the speed in the steady state, after the first segment of
+//! every worker, is measured within that time, and not the quality. The first frames of FILE are held in memory, and encoded forwards and backwards until there are
 //! enough of them. Linux only.
 
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rave_core::{
     BoxError, CustomError, Frame, FrameInfo, HostFrame, Packet, Sink, Stage, Timestamp, VideoInfo,
@@ -29,14 +29,14 @@ const TICKS_PER_SECOND: f64 = 100.0;
 fn main() -> Result<(), BoxError> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [file, length, runs @ ..] = arguments.as_slice() else {
-        return Err(CustomError::new("usage: encode_speed FILE LENGTH ENCODER:WORKERS..").into());
+        return Err(CustomError::new("usage: encode_speed FILE LENGTH ENCODER:WORKERS[:PRESET]..").into());
     };
     let (info, frames) = decode(Path::new(file), HELD)?;
     let source = Source { info, frames };
     for run in runs {
         let stage = source.stage(run)?;
         match length.strip_suffix('s') {
-            Some(seconds) => source.watch(stage, seconds.parse().map_err(CustomError::new)?)?,
+            Some(seconds) => source.watch(run, stage, seconds.parse().map_err(CustomError::new)?)?,
             None => source.measure(stage, length.parse().map_err(CustomError::new)?)?,
         }
     }
@@ -63,19 +63,56 @@ impl Meter {
     }
 }
 
+/// From the end of the first segments on.
+struct Window {
+    /// Packets of the first segment of each worker, or those with which one encoder warms up.
+    skipped: usize,
+    /// Packets at once that tell the end of a segment.
+    burst: usize,
+    start: Option<(Meter, usize)>,
+    last: Option<String>,
+}
+
+impl Window {
+    /// By what the encoder says of itself: `.., 4 workers on segments of 60 frames`.
+    fn new(description: &str) -> Self {
+        let number = |words: &str| words.split_whitespace().rev().find_map(|word| word.parse::<usize>().ok());
+        let parts =
+            description.rsplit(", ").next().and_then(|text| text.split_once(" workers on segments of "));
+        let found = parts.and_then(|(workers, frames)| {
+            Some((number(workers)?, number(frames.trim_end_matches(" frames"))?))
+        });
+        // The first segments are shorter, each by another part.
+        let (skipped, burst) = found.map_or((10, 1), |(workers, frames)| (frames * (workers + 1) / 2, 8));
+        Self { skipped, burst, start: None, last: None }
+    }
+
+    fn see(&mut self, before: usize, packets: usize) -> Result<(), BoxError> {
+        if packets < self.skipped || packets < before + self.burst {
+            return Ok(());
+        }
+        match &self.start {
+            None => self.start = Some((Meter::start()?, packets)),
+            Some((meter, first)) => self.last = Some(meter.stop(packets - first)?),
+        }
+        Ok(())
+    }
+}
+
 struct Source {
     info: VideoInfo,
     frames: Vec<HostFrame>,
 }
 
 impl Source {
-    /// The encoder for `ENCODER:WORKERS`.
+    /// The encoder for `ENCODER:WORKERS[:PRESET]`.
     fn stage(&self, run: &str) -> Result<SoftwareEncoder, BoxError> {
-        let unknown = || CustomError::new(format!("{run} is no ENCODER:WORKERS"));
-        let (encoder, workers) = run.split_once(':').ok_or_else(unknown)?;
-        let encoder = EncoderChoice::Named(encoder.to_owned());
+        let unknown = || CustomError::new(format!("{run} is no ENCODER:WORKERS[:PRESET]"));
+        let mut parts = run.split(':');
+        let encoder = EncoderChoice::Named(parts.next().unwrap_or_default().to_owned());
         let options = EncoderOptions {
-            workers: Some(workers.parse().map_err(CustomError::new)?),
+            workers: Some(parts.next().ok_or_else(unknown)?.parse().map_err(CustomError::new)?),
+            preset: parts.next().map(str::to_owned),
             gop: Some(GOP),
             ..EncoderOptions::new(encoder.codec().ok_or_else(unknown)?)
         };
@@ -98,22 +135,20 @@ impl Source {
         Ok(Frame::new(frame.buffer().clone(), *frame.layout(), frame.color(), info)?)
     }
 
-    /// Encodes for a while after queues and look-ahead are full, and gives up.
-    fn watch(&self, mut stage: SoftwareEncoder, seconds: u64) -> Result<(), BoxError> {
-        let (warm_up, length) = (Duration::from_secs(3), Duration::from_secs(seconds));
-        let (start, mut meter, mut frames) = (Instant::now(), Meter::start()?, 0);
+    /// Encodes for a while and gives up. What is measured lies between two moments at which a segment was complete, so that
+    /// equally much was under way.
+    fn watch(&self, run: &str, mut stage: SoftwareEncoder, seconds: u64) -> Result<(), BoxError> {
+        let (start, mut packets, mut window) = (Instant::now(), 0, Window::new(&stage.description()));
         for number in 0.. {
-            stage.process(self.numbered(number)?, &mut |_| ())?;
-            if start.elapsed() < warm_up {
-                (meter, frames) = (Meter::start()?, 0);
-                continue;
-            }
-            frames += 1;
-            if meter.start.elapsed() >= length {
+            let before = packets;
+            stage.process(self.numbered(number)?, &mut |_| packets += 1)?;
+            window.see(before, packets)?;
+            if start.elapsed().as_secs() >= seconds {
                 break;
             }
         }
-        println!("{{\"encoder\": \"{}\", {}}}", stage.description(), meter.stop(frames)?);
+        let measured = window.last.unwrap_or_else(|| "\"frames\": 0".to_owned());
+        println!("{{\"run\": \"{run}\", \"encoder\": \"{}\", {measured}}}", stage.description());
         Ok(())
     }
 
