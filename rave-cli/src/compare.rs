@@ -81,7 +81,8 @@ pub fn run(args: &CompareArgs) -> Result<u8, BoxError> {
     let inputs = (upscale::input(&args.reference), upscale::input(&args.distorted));
     let reports: Vec<_> = [&args.csv, &args.html].into_iter().flatten().map(PathBuf::as_path).collect();
     let existing = if args.overwrite { Existing::Replace } else { Existing::Keep };
-    files::check(&reports, &[&inputs.0, &inputs.1], None, existing)?;
+    let read: Vec<_> = [&inputs.0, &inputs.1].into_iter().filter_map(files::of_input).collect();
+    files::check(&reports, &read, None, existing)?;
     let mut progress = Progress(Instant::now());
     let comparison =
         rave_pipeline::compare(&inputs.0, &inputs.1, &options(args), |done| progress.show(done))?;

@@ -8,14 +8,15 @@ use rave_pipeline::{Error, Existing};
 
 use crate::usage::Usage;
 
-/// Checks before the work that `reports` can be written after it, each to a file of its own.
+/// Checks before the work that `reports` can be written after it, each to a file of its own that is none of those that
+/// are read.
 pub fn check(
     reports: &[&Path],
-    inputs: &[&Input],
+    inputs: &[&Path],
     output: Option<&Path>,
     existing: Existing,
 ) -> Result<(), BoxError> {
-    let inputs: Vec<_> = inputs.iter().filter_map(|input| place_of(input)).collect();
+    let inputs: Vec<_> = inputs.iter().map(|input| resolved(input)).collect();
     let mut taken: Vec<_> = output.map(resolved).into_iter().collect();
     for &report in reports {
         let place = resolved(report);
@@ -32,8 +33,9 @@ pub fn check(
     Ok(())
 }
 
-fn place_of(input: &Input) -> Option<PathBuf> {
-    if let Input::File(path) = input { Some(resolved(path)) } else { None }
+/// The file that an input is, unless it is standard input.
+pub fn of_input(input: &Input) -> Option<&Path> {
+    if let Input::File(path) = input { Some(path) } else { None }
 }
 
 /// The path without links, also of a file that is yet to be.

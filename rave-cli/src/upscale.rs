@@ -22,7 +22,8 @@ pub fn run(args: &UpscaleArgs) -> Result<u8, BoxError> {
     logging::start(args.reporting.quiet, args.reporting.verbose);
     let (options, target, input) = (options(args)?, target(args)?, input(&args.input));
     let report = args.reporting.report.as_deref();
-    files::check(report.as_slice(), &[&input], target.path(), options.existing)?;
+    let read: Vec<_> = files::of_input(&input).into_iter().chain(args.inference.files()).collect();
+    files::check(report.as_slice(), &read, target.path(), options.existing)?;
     let runtime = runtime(args.inference.ort_lib.as_deref())?;
     let job = UpscaleJob::open(&runtime, &input, &target, &options)?;
     let stop = signals::watch(&job.control()).map_err(Error::Thread)?;
@@ -205,7 +206,8 @@ fn stream_row(plan: &StreamPlan) -> Vec<String> {
 }
 
 fn conclude(args: &UpscaleArgs, report: &UpscaleReport) -> Result<(), BoxError> {
-    let json = json::report(report);
+    let mut json = json::report(report);
+    json["range"] = json::range(&args.picture.range());
     if let Some(path) = &args.reporting.report {
         files::write(path, format!("{json:#}\n").as_bytes())?;
     }

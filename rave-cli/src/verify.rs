@@ -3,8 +3,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use rave_core::{
-    BoxError, Code, CodedError, ColorSpec, Matrix, Primaries, Range, Rational, Siting, Timestamp, Transfer,
+    BoxError, Code, CodedError, ColorSpec, Matrix, Primaries, Range, Rational, Siting, TimeBase, Timestamp,
+    Transfer,
 };
+use rave_ffmpeg::TimeRange;
 use rave_pipeline::{
     Announced, AnnouncedStream, AnnouncedVideo, Aspect, Depth, Finding, Verdict, Verification, VerifyOptions,
 };
@@ -154,6 +156,7 @@ fn read_report(path: &Path) -> Result<Announced, BoxError> {
         video: video(&report["video"]),
         timestamps: None,
         damaged_packets: report["damaged_copied_packets"].as_u64().unwrap_or(0),
+        range: range(&report["range"]),
         is_part: report["cut_short"].as_bool().unwrap_or(false),
         notices: sentences(&report["notices"]),
         differences: report["verification"]["findings"]
@@ -197,6 +200,15 @@ fn video(value: &Value) -> Option<AnnouncedVideo> {
     })
 }
 
+fn range(value: &Value) -> TimeRange {
+    const NANOSECONDS: f64 = 1e9;
+    let time = |name: &str| {
+        let unit = TimeBase::new(1, NANOSECONDS as i64).ok()?;
+        Some(Timestamp::new((value[name].as_f64()? * NANOSECONDS).round() as i64, unit))
+    };
+    TimeRange { start: time("start_seconds"), end: time("end_seconds") }
+}
+
 fn ratio(text: &str) -> Option<Rational> {
     let (numerator, denominator) = text.split_once('/')?;
     Rational::new(numerator.parse().ok()?, denominator.parse().ok()?).ok()
@@ -227,13 +239,14 @@ mod tests {
             {"source_index": 2, "output_index": null, "reason": "mp4 has no attachments"}],
             "video": {"width": 64, "height": 36, "pixel_format": "yuv420p",
             "color": {"matrix": "bt709", "primaries": "bt709", "transfer": "bt709", "range": "tv", "siting": "left"}},
-            "missing_frames": 1, "damaged_copied_packets": 2, "cut_short": true}"#;
+            "range": {"start_seconds": 0.4, "end_seconds": null}, "missing_frames": 1, "damaged_copied_packets": 2, "cut_short": true}"#;
         fs::write(&folder, text).unwrap();
         let announced = read_report(&folder).unwrap();
         fs::remove_file(&folder).unwrap();
         assert_eq!(announced.streams[1].reason.as_deref(), Some("mp4 has no attachments"));
         assert_eq!(announced.video.unwrap().color, ColorSpec::BT709);
         assert_eq!((announced.damaged_packets, announced.is_part), (2, true));
+        assert_eq!(announced.range.to_string(), "0.400 s to the end");
     }
 
     #[test]

@@ -167,6 +167,31 @@ fn a_lost_frame_is_left_out_and_said() {
 }
 
 #[test]
+fn pictures_that_are_turned_differently_are_said_to_be() {
+    let folder = Folder::new();
+    let (_, second) = clips(&folder, "yuv420p");
+    let source = second.display();
+    let plain = folder.clip("plain.mp4", &format!("-i {source} -c copy"));
+    let turned = folder.clip("turned.mp4", &format!("-i {source} -c copy -metadata:s:v rotate=90"));
+    let told = |first: &Path, second: &Path| {
+        let value = compare(first, second, &["--vmaf", "off"]).succeeded().json();
+        value["notices"].as_array().unwrap().iter().any(|notice| notice.as_str().unwrap().contains("turned"))
+    };
+    assert_eq!((told(&turned, &plain), told(&turned, &turned), told(&plain, &plain)), (true, false, false));
+}
+
+#[test]
+fn pictures_beyond_the_end_are_said_to_be_missing() {
+    let folder = Folder::new();
+    let (first, second) = clips(&folder, "yuv420p");
+    let report = folder.file("report.html");
+    let arguments = ["--vmaf", "off", "--html", report.to_str().unwrap(), "--frames", "3,25,99"];
+    let value = compare(&first, &second, &arguments).succeeded().json();
+    let told = "the report does not show 25, 99: there are 25 pairs of frames, counted from 0";
+    assert!(value["notices"].as_array().unwrap().contains(&told.into()), "{}", value["notices"]);
+}
+
+#[test]
 fn each_pair_has_a_line() {
     let folder = Folder::new();
     let (first, second) = clips(&folder, "yuv420p");

@@ -127,6 +127,20 @@ fn a_report_takes_no_other_file_s_place() {
     assert_eq!(folder.names(), ["in.mkv", "old.json", "out.mkv"]);
 }
 
+#[test]
+fn a_report_does_not_replace_the_model() {
+    let folder = Folder::new();
+    let (input, output) = (folder.clip("in.mkv", CLIP), folder.file("out.mkv"));
+    let model = folder.file("model.onnx");
+    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("../rave-tensorrt/models/rave-fast-x2.onnx"), &model)
+        .unwrap();
+    let before = fs::read(&model).unwrap();
+    let [input, output, model_name] = [&input, &output, &model].map(|path| path.to_str().unwrap());
+    let answer = rave(["-i", input, "-o", output, "-m", model_name, "-y", "--report", model_name]);
+    assert_eq!((answer.error_name(), answer.status), ("output-is-input", 6), "{}", answer.stderr);
+    assert_eq!(fs::read(&model).unwrap(), before);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_report_under_another_name_is_still_the_same_file() {

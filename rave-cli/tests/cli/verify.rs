@@ -258,6 +258,76 @@ fn what_the_report_told_is_announced() {
 }
 
 #[test]
+fn a_part_is_held_to_the_range_that_the_report_tells() {
+    let folder = Folder::new();
+    let source = source(&folder);
+    let report = folder.file("report.json");
+    let told = ["--report", report.to_str().unwrap()];
+    for (name, flags) in [
+        ("a.mkv", &["-ss", "0.52", "-t", "1"][..]),
+        ("b.mp4", &["-to", "0.8", "--drop-incompatible"]),
+        ("c.mkv", &["-ss", "1.2"]),
+    ] {
+        let output = folder.file(name);
+        let job = upscale(&source, &output, flags);
+        std::fs::write(&report, &job.succeeded().stdout).unwrap();
+        for depth in [&[][..], &["--full"]] {
+            let answer = verify(&source, &output, &[&told[..], depth].concat());
+            assert_eq!((answer.status, differences(&answer)), (0, vec![]), "{name}: {}", answer.stdout);
+            for aspect in ["frames", "timestamps", "duration"] {
+                assert_eq!(verdict(&answer.json(), aspect, None), Some("same"), "{name}: {}", answer.stdout);
+            }
+        }
+        assert_eq!(verify(&source, &output, &[]).status, 7, "without the report it is a loss");
+        let shorter = derived(&folder, &output, &format!("shorter-{name}"), "", "-map 0 -c copy -frames:v 9");
+        let answer = verify(&source, &shorter, &told);
+        assert_eq!(verdict(&answer.json(), "frames", None), Some("different"), "{name}: {}", answer.stdout);
+    }
+}
+
+#[test]
+fn a_caption_that_ends_at_another_time_is_seen() {
+    let folder = Folder::new();
+    let film = |name: &str, ends: [&str; 2], codec: &str| {
+        let text = folder.file(format!("{name}.srt"));
+        let [first, second] = ends;
+        let captions = format!("1\n00:00:00,200 --> {first}\nHello\n\n2\n00:00:01,000 --> {second}\nyou\n");
+        std::fs::write(&text, captions).unwrap();
+        let arguments = "-f lavfi -i testsrc2=s=64x48:r=25:d=2 -c:v libx264 -preset ultrafast";
+        folder.clip(name, &arguments.replace("-c:v", &format!("-i {} -c:s {codec} -c:v", text.display())))
+    };
+    let ends = ["00:00:00,900", "00:00:01,800"];
+    for (suffix, codec) in [("mkv", "srt"), ("mkv", "ass"), ("mp4", "mov_text")] {
+        let named = |name: &str| format!("{codec}-{name}.{suffix}");
+        let source = film(&named("source"), ends, codec);
+        let same = film(&named("same"), ends, codec);
+        assert_eq!(verify(&source, &same, &[]).status, 0, "{codec}");
+        for changed in [["00:00:00,700", ends[1]], [ends[0], "00:00:01,950"]] {
+            let other = film(&named(&changed[1].replace([':', ','], "-")), changed, codec);
+            let answer = verify(&source, &other, &[]);
+            let expected = vec![("sync".to_owned(), Some(1), "different".to_owned())];
+            assert_eq!(differences(&answer), expected, "{codec} {changed:?}: {}", answer.stdout);
+            assert!(answer.stdout.contains("a caption ends up to"), "{}", answer.stdout);
+        }
+    }
+}
+
+#[test]
+fn the_encoded_stream_does_not_name_the_source_s_encoder() {
+    let folder = Folder::new();
+    let source = source(&folder);
+    let tag = |path: &Path| {
+        let value = rave([Path::new("probe"), path, Path::new("--json")]).succeeded().json();
+        let tags = value["streams"][0]["metadata"].as_object().unwrap().clone();
+        tags.into_iter().find(|(key, _)| key.eq_ignore_ascii_case("encoder")).map(|(_, text)| text)
+    };
+    assert!(tag(&source).unwrap().as_str().unwrap().contains("libx264"));
+    let output = folder.file("large.mkv");
+    upscale(&source, &output, &["--codec", "hevc"]).succeeded();
+    assert_eq!(tag(&output), None);
+}
+
+#[test]
 fn a_job_checks_its_output_as_far_as_it_is_told() {
     let folder = Folder::new();
     let (source, output) = (source(&folder), folder.file("large.mkv"));

@@ -6,6 +6,7 @@ use rave_core::{
 };
 
 use super::resize::Resize;
+use crate::verify::rotation_text;
 
 /// The pictures that metrics are computed on, and how each video becomes one.
 pub(super) struct Common {
@@ -41,7 +42,7 @@ impl Common {
     /// The size of the second video, the greater depth and, where both are alike, their own subsampling, matrix and
     /// siting with the first one's range; otherwise 4:4:4 in the first one's matrix.
     pub(super) fn new(reference: VideoInfo, distorted: VideoInfo, kernel: Kernel) -> Result<Self, BoxError> {
-        let mut notices = Vec::new();
+        let mut notices: Vec<String> = turned(&reference, &distorted).into_iter().collect();
         let reference = resolved(reference, "first", &mut notices);
         let distorted =
             same_light(resolved(distorted, "second", &mut notices), reference.color, &mut notices);
@@ -71,6 +72,17 @@ fn kernel_name(kernel: Kernel) -> &'static str {
         Kernel::CatmullRom => "bicubic, a = -0.5",
         Kernel::Lanczos3 => "Lanczos, 3 lobes",
     }
+}
+
+/// Samples are compared as they are coded, before a player turns them.
+fn turned(first: &VideoInfo, second: &VideoInfo) -> Option<String> {
+    let [first, second] = [first, second].map(|info| rotation_text(info.display_matrix));
+    (first != second).then(|| {
+        format!(
+            "the videos are shown turned differently (first {first}, second {second}), and are compared as they are coded: \
+             `rave --autorotate` and `ffmpeg` turn pictures upright"
+        )
+    })
 }
 
 fn resolved(info: VideoInfo, which: &str, notices: &mut Vec<String>) -> VideoInfo {

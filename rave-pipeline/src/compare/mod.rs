@@ -236,6 +236,8 @@ impl Comparing {
             Err(reason) => Err(reason),
         };
         let totals = totals(&self.frames, &self.errors, bits);
+        let missing = self.album.as_ref().map(Album::missing).unwrap_or_default();
+        self.common.notices.extend(not_there(&missing, self.frames.len()));
         let pictures = self.album.map_or_else(|| Ok(Vec::new()), Album::finish).map_err(Error::Leaf)?;
         Ok(Comparison {
             reference: self.videos.0,
@@ -251,6 +253,13 @@ impl Comparing {
             pictures,
         })
     }
+}
+
+/// What is said of pairs that a report was to show.
+fn not_there(missing: &[u64], pairs: usize) -> Option<String> {
+    let numbers: Vec<String> = missing.iter().map(u64::to_string).collect();
+    let numbers = (!numbers.is_empty()).then(|| numbers.join(", "))?;
+    Some(format!("the report does not show {numbers}: there are {pairs} pairs of frames, counted from 0"))
 }
 
 fn check_size(first: &VideoInfo, second: &VideoInfo, other_size: OtherSize) -> Result<Kernel, Error> {

@@ -89,6 +89,13 @@ impl Album {
         Ok(())
     }
 
+    /// The numbers that were asked for and did not come.
+    pub(super) fn missing(&self) -> Vec<u64> {
+        let is_there = |index: &u64| self.pictures.iter().any(|pair| pair.index == *index);
+        let asked = if self.keeps_lowest { &[][..] } else { &self.wanted };
+        asked.iter().copied().filter(|index| !is_there(index)).collect()
+    }
+
     pub(super) fn finish(mut self) -> Result<Vec<PicturePair>, BoxError> {
         if let Some((_, lowest)) = self.lowest.take() {
             self.develop(&lowest)?;

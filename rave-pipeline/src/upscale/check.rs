@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use rave_core::{Code, Timestamp};
-use rave_ffmpeg::{Container, MuxSummary};
+use rave_ffmpeg::{Container, MuxSummary, TimeRange};
 
 use super::report::UpscalePlan;
 use crate::verify::{JobSource, verify_job};
@@ -35,6 +35,7 @@ impl OutputCheck {
             video: Some((&plan.output).into()),
             timestamps: Some(timestamps.to_vec()),
             damaged_packets: muxing.damaged_packets,
+            range: TimeRange::default(),
             is_part: is_cut_short || self.is_part,
             notices: plan.notices.clone(),
             differences: Vec::new(),

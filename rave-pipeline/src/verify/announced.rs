@@ -1,5 +1,5 @@
 use rave_core::{ColorSpec, Rational, Timestamp, VideoInfo};
-use rave_ffmpeg::{StreamOutcome, StreamPlan};
+use rave_ffmpeg::{StreamOutcome, StreamPlan, TimeRange};
 
 use super::finding::Aspect;
 
@@ -16,7 +16,9 @@ pub struct Announced {
     pub timestamps: Option<Vec<Timestamp>>,
     /// Packets of copied streams that were too damaged to be taken over.
     pub damaged_packets: u64,
-    /// Whether the output is to hold a part of the source: a range was asked for, or the job was ended early.
+    /// The part of the source that was asked for.
+    pub range: TimeRange,
+    /// Whether the output is to hold a part of the source that is not known here: the job was ended early.
     pub is_part: bool,
     /// What the job said about the whole file, a sentence each.
     pub notices: Vec<String>,
@@ -90,6 +92,11 @@ impl AnnouncedStream {
 }
 
 impl Announced {
+    /// Whether the output is to hold a part of the source, known or not.
+    pub(super) const fn is_of_part(&self) -> bool {
+        self.is_part || !self.range.is_everything()
+    }
+
     /// The sentence about the whole file that speaks of one of these things.
     pub(super) fn notice(&self, words: &[&str]) -> Option<&str> {
         let speaks = |notice: &&String| words.iter().any(|word| notice.contains(word));

@@ -7,6 +7,7 @@ mod picture;
 mod samples;
 mod side;
 mod streams;
+mod sync;
 mod tags;
 mod times;
 
@@ -16,9 +17,10 @@ pub use finding::{Aspect, Finding, Verdict};
 use std::path::Path;
 
 use rave_core::Timestamp;
-use rave_ffmpeg::{Container, DecodeReport, Input};
+use rave_ffmpeg::{Container, DecodeReport, Input, TimeRange};
 
 use crate::Error;
+pub(crate) use picture::rotation_text;
 pub(crate) use side::JobSource;
 use side::Side;
 
@@ -83,10 +85,11 @@ impl Verification {
 /// # Errors
 /// [`Error::Leaf`] if one of them cannot be read or holds no video. A difference is no error: it is in the result.
 pub fn verify(source: &Input, output: &Input, options: &VerifyOptions) -> Result<Verification, Error> {
-    let source = Side::read(source, options.source_stream, options.depth).map_err(Error::Leaf)?;
+    let range = options.announced.range;
+    let source = Side::read(source, options.source_stream, options.depth, range).map_err(Error::Leaf)?;
     let planned = options.announced.stream(source.video.index).and_then(|stream| stream.output_index);
     let stream = options.output_stream.or(planned);
-    let output = Side::read(output, stream, options.depth).map_err(Error::Leaf)?;
+    let output = Side::read(output, stream, options.depth, TimeRange::default()).map_err(Error::Leaf)?;
     Ok(compare(&source, &output, &options.announced))
 }
 
@@ -103,7 +106,8 @@ pub(crate) fn verify_job(
     let unreadable = |error| Error::OutputUnreadable { path: output.to_path_buf(), source: error };
     let is_video = |stream: &&AnnouncedStream| stream.source_index == source.stream.index();
     let video = announced.streams.iter().find(is_video).and_then(|stream| stream.output_index);
-    let written = Side::read(&Input::from(output), video, depth).map_err(unreadable)?;
+    let input = Input::from(output);
+    let written = Side::read(&input, video, depth, TimeRange::default()).map_err(unreadable)?;
     // The temporary name tells no container.
     let written = Side { container: Some(*container), ..written };
     let unchecked = |error| Error::OutputUnchecked { path: output.to_path_buf(), source: error };

@@ -124,7 +124,8 @@ fn same_turn(from: Option<[i32; 9]>, to: Option<[i32; 9]>) -> bool {
     linear(from) == linear(to)
 }
 
-fn rotation_text(matrix: Option<[i32; 9]>) -> String {
+/// How a picture is shown, in words.
+pub(crate) fn rotation_text(matrix: Option<[i32; 9]>) -> String {
     let Some([a, b, _, c, d, ..]) = matrix else {
         return "upright".to_owned();
     };

@@ -3,8 +3,8 @@
 use rave_core::{BoxError, Stage, Timestamp, VideoInfo};
 use rave_ffmpeg::{
     CodedPicture, Container, DecodeReport, DecoderOptions, Demuxer, DemuxerOptions, Input, MediaInfo,
-    SoftwareDecoder, StreamInfo, StreamSurvey, Survey, TrialDecoding, VideoDescription, VideoStream,
-    trial_decode,
+    SoftwareDecoder, StreamInfo, StreamSurvey, Survey, TimeRange, TrialDecoding, VideoDescription,
+    VideoStream, trial_decode,
 };
 
 use super::Depth;
@@ -53,9 +53,14 @@ pub(crate) struct JobSource {
 }
 
 impl Side {
-    /// Reads a file; its video is `stream`, or the best one if `None`.
-    pub(super) fn read(input: &Input, stream: Option<usize>, depth: Depth) -> Result<Self, BoxError> {
-        let demuxer = Demuxer::open(input, &DemuxerOptions { stream, ..Default::default() })?;
+    /// Reads a file; its video is `stream`, or the best one if `None`, and of that the frames within `range`.
+    pub(super) fn read(
+        input: &Input,
+        stream: Option<usize>,
+        depth: Depth,
+        range: TimeRange,
+    ) -> Result<Self, BoxError> {
+        let demuxer = Demuxer::open(input, &DemuxerOptions { stream, range, ..Default::default() })?;
         let stream = demuxer.video().clone();
         let index = stream.index();
         let survey = Survey::read(input, |_| true)?;
@@ -74,11 +79,12 @@ impl Side {
             ..VideoSide::of_stream(&stream)
         };
         let packets = survey.streams.get(index).and_then(Option::as_ref);
-        video.last_duration = packets.and_then(last_duration);
+        video.last_duration = packets.filter(|_| range.is_everything()).and_then(last_duration);
         (video.timestamps, video.decoding) = match depth {
             Depth::Full => decode_all(demuxer)?,
             Depth::Fast => (packets.map(StreamSurvey::shown_times).unwrap_or_default(), None),
         };
+        video.timestamps.retain(|&time| stream.shows(time));
         let trials = trials(input, depth, |stream| stream.index != index)?;
         let container = match input {
             Input::File(path) => Container::from_path(path).ok(),

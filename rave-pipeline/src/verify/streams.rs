@@ -7,8 +7,8 @@ use super::announced::{Announced, AnnouncedStream};
 use super::finding::{Aspect, Finding, Verdict};
 use super::matching::partners;
 use super::side::Side;
+use super::sync::Sync;
 use super::tags;
-use super::times::{frame_nanoseconds, nanoseconds};
 
 pub(super) fn compare(
     source: &Side,
@@ -64,11 +64,11 @@ fn added(stream: &StreamInfo, output: &Side) -> Finding {
 }
 
 /// A stream of the source and the one of the output that it became.
-struct Pair<'a> {
-    source: &'a Side,
-    output: &'a Side,
-    before: &'a StreamInfo,
-    after: &'a StreamInfo,
+pub(super) struct Pair<'a> {
+    pub(super) source: &'a Side,
+    pub(super) output: &'a Side,
+    pub(super) before: &'a StreamInfo,
+    pub(super) after: &'a StreamInfo,
 }
 
 impl Pair<'_> {
@@ -84,7 +84,7 @@ impl Pair<'_> {
         };
         let contents = self.contents(before, after, announced, plan);
         let mut findings = vec![contents];
-        findings.extend(self.sync(before, after, announced, shift));
+        findings.extend(Sync::new(self, (before, after), announced, shift).and_then(|sync| sync.finding()));
         findings.extend(self.decoding());
         findings.extend(tags::compare_streams(self.before, self.after, self.output.format(), announced));
         let index = self.before.index;
@@ -109,10 +109,10 @@ impl Pair<'_> {
             () if same_codec && is_equal(before, after) => {
                 finding(Verdict::Same).noted(format!("checksum {}", after.checksum))
             }
-            () if same_codec && announced.is_part && before.is_continuous => {
+            () if same_codec && announced.is_of_part() && before.is_continuous => {
                 finding(Verdict::Announced).noted("a part of the source; where it was cut is not compared")
             }
-            () if same_codec && announced.is_part && parts_of(after, before).next().is_some() => {
+            () if same_codec && announced.is_of_part() && parts_of(after, before).next().is_some() => {
                 finding(Verdict::Announced).noted("a part of the source, as the video")
             }
             () if same_codec && is_less_by(before, after, announced.damaged_packets) => {
@@ -120,82 +120,6 @@ impl Pair<'_> {
             }
             () if same_codec => finding(Verdict::Different).noted(first_difference(before, after)),
             () => finding(Verdict::Converted).maybe_noted(reason),
-        }
-    }
-
-    /// What is equal packet by packet has to be at the same times; of what is converted start and end are compared.
-    fn sync(
-        &self,
-        before: &StreamSurvey,
-        after: &StreamSurvey,
-        announced: &Announced,
-        shift: Option<Timestamp>,
-    ) -> Option<Finding> {
-        let is_timed =
-            matches!(self.before.kind, StreamKind::Audio | StreamKind::Subtitle | StreamKind::Data);
-        if !is_timed || is_still(self.before) || before.packets.is_empty() || after.packets.is_empty() {
-            return None;
-        }
-        let clock = Clock {
-            shift_nanoseconds: shift.map_or(0, nanoseconds),
-            tolerance: self.tolerance(before, after),
-        };
-        // Packets of silence are alike: of all places that they could come from, the one at their time is meant.
-        let off = |start: &usize| {
-            let first = before.packets.get(*start).zip(after.packets.first());
-            let off = first.and_then(|(before, after)| Some(clock.off(before.time?, after.time?)));
-            off.map_or(i64::MAX, i64::abs)
-        };
-        let part = parts_of(after, before).min_by_key(off).filter(|_| !before.is_continuous);
-        let worst = match part {
-            Some(start) if announced.is_part || before.packets.len() == after.packets.len() => {
-                let packets = before.packets[start..].iter().zip(&after.packets);
-                clock.worst(packets.filter(|(before, _)| !self.is_clipped(before, announced, &clock)))
-            }
-            // Sound that was cut begins and ends within a packet.
-            _ if announced.is_part => return None,
-            _ => clock.ends(before, after),
-        };
-        let Some((off, tolerance)) = worst else {
-            return Some(Finding::new(Aspect::Sync, "no times", "no times", Verdict::Same));
-        };
-        let half_frame = frame_nanoseconds(&self.source.video.timestamps) / 2;
-        let at = |survey: &StreamSurvey| survey.packets.iter().find_map(|packet| packet.time);
-        let text =
-            |survey| at(survey).map_or("no times".to_owned(), |time| format!("from {:.3} s", time.seconds()));
-        let finding = |verdict| Finding::new(Aspect::Sync, text(before), text(after), verdict);
-        let milliseconds = off as f64 / 1e6;
-        Some(match off.abs() {
-            off if off <= tolerance => finding(Verdict::Same),
-            off if off <= half_frame => finding(Verdict::Converted)
-                .noted(format!("{milliseconds:+.1} ms off against the video, less than half a frame")),
-            _ => finding(Verdict::Different)
-                .noted(format!("up to {milliseconds:+.1} ms off against the video")),
-        })
-    }
-
-    /// Whether it is a caption that began before the part that was asked for, so that it now begins with the part.
-    fn is_clipped(&self, packet: &PacketRecord, announced: &Announced, clock: &Clock) -> bool {
-        let begins = self.output.video.timestamps.first().copied().map(nanoseconds);
-        let begun = packet.time.map(|time| nanoseconds(time) + clock.shift_nanoseconds);
-        let is_earlier = begun.zip(begins).is_some_and(|(begun, begins)| begun < begins);
-        announced.is_part && self.before.kind == StreamKind::Subtitle && is_earlier
-    }
-
-    /// Half a frame for what was converted: its pieces begin elsewhere.
-    fn tolerance(&self, before: &StreamSurvey, after: &StreamSurvey) -> Tolerance {
-        let half_frame = frame_nanoseconds(&self.source.video.timestamps) / 2;
-        let piece = |survey: &StreamSurvey, stream: &StreamInfo| {
-            let ticks = survey.packets.iter().filter_map(|packet| packet.duration_ticks).max().unwrap_or(0);
-            nanoseconds(Timestamp::new(ticks, stream.time_base))
-        };
-        // A sum, as what one container tells in microseconds another rounds to milliseconds.
-        let tick = |stream: &StreamInfo| nanoseconds(Timestamp::new(1, stream.time_base));
-        let ticks =
-            tick(self.before) + tick(self.after) + tick(&self.output.streams()[self.output.video.index]);
-        Tolerance {
-            exact: ticks,
-            rough: ticks + half_frame.max(piece(before, self.before)).max(piece(after, self.after)),
         }
     }
 
@@ -209,52 +133,8 @@ impl Pair<'_> {
     }
 }
 
-struct Tolerance {
-    exact: i64,
-    rough: i64,
-}
-
-struct Clock {
-    shift_nanoseconds: i64,
-    tolerance: Tolerance,
-}
-
-impl Clock {
-    fn off(&self, before: Timestamp, after: Timestamp) -> i64 {
-        nanoseconds(after) - nanoseconds(before) - self.shift_nanoseconds
-    }
-
-    fn worst<'a>(
-        &self,
-        packets: impl Iterator<Item = (&'a PacketRecord, &'a PacketRecord)>,
-    ) -> Option<(i64, i64)> {
-        let offs = packets.filter_map(|(before, after)| Some(self.off(before.time?, after.time?)));
-        offs.max_by_key(|off| off.abs()).map(|off| (off, self.tolerance.exact))
-    }
-
-    /// The start and the end.
-    fn ends(&self, before: &StreamSurvey, after: &StreamSurvey) -> Option<(i64, i64)> {
-        let start = self.off(start(before)?, start(after)?);
-        let end = self.off(end(before)?, end(after)?);
-        let worst = if end.abs() > start.abs() { end } else { start };
-        Some((worst, self.tolerance.rough))
-    }
-}
-
-fn start(survey: &StreamSurvey) -> Option<Timestamp> {
-    survey.packets.iter().filter_map(|packet| packet.time).min()
-}
-
-fn end(survey: &StreamSurvey) -> Option<Timestamp> {
-    let ends = survey
-        .packets
-        .iter()
-        .filter_map(|packet| packet.time.map(|time| time.plus_ticks(packet.duration_ticks.unwrap_or(0))));
-    ends.max()
-}
-
 /// Pictures and files that have no times.
-fn is_still(stream: &StreamInfo) -> bool {
+pub(super) fn is_still(stream: &StreamInfo) -> bool {
     stream.is_attached_picture || stream.kind == StreamKind::Attachment
 }
 
@@ -276,7 +156,10 @@ fn digests(packets: &[PacketRecord]) -> impl Iterator<Item = u64> {
 }
 
 /// At which packet of `whole` the packets of `part` begin, one after the other.
-fn parts_of<'a>(part: &'a StreamSurvey, whole: &'a StreamSurvey) -> impl Iterator<Item = usize> + 'a {
+pub(super) fn parts_of<'a>(
+    part: &'a StreamSurvey,
+    whole: &'a StreamSurvey,
+) -> impl Iterator<Item = usize> + 'a {
     let count = part.packets.len();
     let starts = (whole.packets.len() + 1).saturating_sub(count);
     (0..starts).filter(move |&start| digests(&part.packets).eq(digests(&whole.packets[start..start + count])))

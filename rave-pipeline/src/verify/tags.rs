@@ -17,7 +17,7 @@ pub(super) fn compare_file(
     // A millisecond is what containers round to.
     let tolerance = (frame_nanoseconds(&source.video.timestamps) / 2).max(1_500_000);
     let chapters = chapters(&before.chapters, &after.chapters, shift_nanoseconds, tolerance);
-    let of_part = announced.is_part.then_some("the output is a part of the source");
+    let of_part = announced.is_of_part().then_some("the output is a part of the source");
     let mut findings = Vec::new();
     findings.extend(chapters.map(|row| row.announced_by(announced.notice(&["chapters"]).or(of_part))));
     let metadata = metadata(&before.metadata, &after.metadata);
