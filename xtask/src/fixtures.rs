@@ -11,7 +11,7 @@ use crate::failure::{Failure, OnPath};
 use crate::process;
 use crate::workspace::Workspace;
 
-pub use table::{BENCH_540P, LONG_360P};
+pub use table::{BENCH_540P, GPU, LONG_360P};
 
 /// A clip, and the ffmpeg runs that make it.
 pub struct Fixture {

@@ -26,7 +26,14 @@ struct Task {
     usage: &'static str,
     summary: &'static str,
     details: &'static str,
-    action: fn(&Workspace, &[OsString]) -> Result<(), Failure>,
+    action: Action,
+}
+
+/// What does it, and whether it needs the checkout.
+enum Action {
+    Checkout(fn(&Workspace, &[OsString]) -> Result<(), Failure>),
+    /// It looks for the checkout itself, if it needs one.
+    Anywhere(fn(&[OsString]) -> Result<(), Failure>),
 }
 
 const TASKS: &[Task] = &[
@@ -37,7 +44,7 @@ const TASKS: &[Task] = &[
         details: "FFmpeg's development packages and programs, libclang, pkg-config and pip come from apt-get\n\
                   (elsewhere their names are printed), ONNX Runtime's CPU library from PyPI, checked by SHA-256,\n\
                   into target/onnxruntime.",
-        action: setup::task,
+        action: Action::Checkout(setup::task),
     },
     Task {
         name: "run",
@@ -45,7 +52,7 @@ const TASKS: &[Task] = &[
         summary: "build the program and run it with ARGS",
         details: "The exit status is the program's. Without ARGS a short clip is made with ffmpeg in target/demo\n\
                   and upscaled. Example: cargo xtask run -- -i clip.mp4 -o clip-2x.mp4",
-        action: run::task,
+        action: Action::Checkout(run::task),
     },
     Task {
         name: "test",
@@ -53,56 +60,56 @@ const TASKS: &[Task] = &[
         summary: "run all tests; ARGS go to cargo test",
         details: "RAVE_MEDIA names a folder of real media; tests that want it are skipped, and say so, without it.\n\
                   Example: cargo xtask test -p rave-core color",
-        action: ci::test_task,
+        action: Action::Checkout(ci::test_task),
     },
     Task {
         name: "ci",
         usage: "ci",
         summary: "everything that must hold: fmt, clippy, tests, docs, tidy, examples",
         details: "Stops at the first step that fails.",
-        action: ci::task,
+        action: Action::Checkout(ci::task),
     },
     Task {
         name: "fixtures",
         usage: "fixtures [--large]",
         summary: "make the test clips in target/fixtures from ffmpeg's test sources",
         details: "A clip that is up to date is not made again. --large adds those of 1080p.",
-        action: fixtures::task,
+        action: Action::Checkout(fixtures::task),
     },
     Task {
         name: "kernels",
         usage: "kernels [--check]",
         summary: "make the GPU kernels' PTX from their CUDA C++",
         details: kernels::DETAILS,
-        action: kernels::task,
+        action: Action::Checkout(kernels::task),
     },
     Task {
         name: "bench",
-        usage: "bench cpu|encode|media [OPTIONS]",
+        usage: "bench cpu|gpu|encode|media",
         summary: "measure against a peer in the same run; JSON goes to target/bench",
         details: bench::DETAILS,
-        action: bench::task,
+        action: Action::Anywhere(bench::task),
     },
     Task {
         name: "bundle",
         usage: "bundle [--only TEXT]",
         summary: "a folder with program, GPU tests and libraries, for a machine without FFmpeg",
         details: bundle::BUNDLE_DETAILS,
-        action: bundle::task,
+        action: Action::Checkout(bundle::task),
     },
     Task {
         name: "dist",
         usage: "dist",
         summary: "a folder with the program and all that it needs, for users",
         details: bundle::DIST_DETAILS,
-        action: bundle::dist_task,
+        action: Action::Checkout(bundle::dist_task),
     },
     Task {
         name: "tidy",
         usage: "tidy",
         summary: "check what compilers do not: crate edges, root folder, file sizes, docs",
         details: "Prints every finding as FILE:LINE: MESSAGE; fails unless all are warnings.",
-        action: tidy::task,
+        action: Action::Checkout(tidy::task),
     },
 ];
 
@@ -135,7 +142,10 @@ fn dispatch(arguments: &[OsString]) -> Result<(), Failure> {
                 print_task(task);
                 return Ok(());
             }
-            (task.action)(&Workspace::find()?, rest)
+            match task.action {
+                Action::Checkout(action) => action(&Workspace::find()?, rest),
+                Action::Anywhere(action) => action(rest),
+            }
         }
         None => Err(unknown(&first.to_string_lossy())),
     }

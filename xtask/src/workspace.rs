@@ -37,6 +37,12 @@ impl Workspace {
         Ok(Self { target: PathBuf::from(target), root, packages })
     }
 
+    /// Where there is no checkout and no cargo: what is written goes to `target` in the current folder.
+    pub fn current_folder() -> Result<Self, Failure> {
+        let root = env::current_dir().map_err(|cause| format!("current folder: {cause}"))?;
+        Ok(Self { target: root.join("target"), root, packages: Vec::new() })
+    }
+
     /// The program, as `cargo build --release` makes it.
     pub fn release_program(&self) -> PathBuf {
         self.target.join("release").join(format!("rave{}", env::consts::EXE_SUFFIX))

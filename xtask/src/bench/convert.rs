@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::cpu::{Bound, Comparison, Outcome, median};
+use super::comparison::{Bound, Comparison, median};
+use super::cpu::Outcome;
 use crate::failure::Failure;
 use crate::process;
 use crate::workspace::Workspace;

@@ -1,41 +1,9 @@
 use serde_json::{Map, Value};
 
-use super::table::Table;
+use super::comparison::{self, Comparison};
 use super::{convert, memory, model, peer, write_record};
 use crate::failure::Failure;
 use crate::workspace::Workspace;
-
-/// A figure beside the one that it is compared with.
-pub struct Comparison {
-    pub what: String,
-    pub ours: String,
-    pub theirs: String,
-    pub ratio: f64,
-    pub wanted: Bound,
-}
-
-/// What a ratio must keep to.
-#[derive(Clone, Copy, Debug)]
-pub enum Bound {
-    AtLeast(f64),
-    AtMost(f64),
-}
-
-impl Bound {
-    fn holds(self, ratio: f64) -> bool {
-        match self {
-            Bound::AtLeast(least) => ratio >= least,
-            Bound::AtMost(most) => ratio <= most,
-        }
-    }
-
-    fn sign(self) -> String {
-        match self {
-            Bound::AtLeast(least) => format!(">= {least}"),
-            Bound::AtMost(most) => format!("<= {most}"),
-        }
-    }
-}
 
 /// What a part gives: lines for the table, and all that was measured.
 pub type Outcome = (Vec<Comparison>, Value);
@@ -66,15 +34,10 @@ pub fn run(workspace: &Workspace, parts: &[&Part]) -> Result<(), Failure> {
         comparisons.extend(lines);
         results.insert(name.to_string(), value);
     }
-    print!("{}", to_table(&comparisons).to_text());
+    print!("{}", comparison::to_table(&comparisons).to_text());
     let names: Vec<&str> = parts.iter().map(|(name, _)| *name).collect();
     write_record(workspace, &record_name(&names), &Value::Object(results))?;
-    match comparisons.iter().find(|line| !line.wanted.holds(line.ratio)) {
-        None => Ok(()),
-        Some(line) => {
-            Err(Failure::Message(format!("{}: {:.3}, wanted {}", line.what, line.ratio, line.wanted.sign())))
-        }
-    }
+    comparison::conclude(&comparisons)
 }
 
 /// A run of some parts does not replace the record of a whole run.
@@ -82,43 +45,9 @@ fn record_name(parts: &[&str]) -> String {
     if parts.len() == PARTS.len() { "cpu".into() } else { format!("cpu-{}", parts.join("-")) }
 }
 
-fn to_table(comparisons: &[Comparison]) -> Table {
-    let mut table = Table::new(&["what", "rave", "peer", "ratio", "wanted"]);
-    for line in comparisons {
-        let ratio = format!("{:.3}", line.ratio);
-        table.push([line.what.clone(), line.ours.clone(), line.theirs.clone(), ratio, line.wanted.sign()]);
-    }
-    table
-}
-
-/// The middle one; the mean of the two middle ones of an even number.
-pub fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    match sorted.len() {
-        0 => f64::NAN,
-        count if count % 2 == 1 => sorted[count / 2],
-        count => (sorted[count / 2 - 1] + sorted[count / 2]) / 2.0,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn bounds_hold_at_their_edge() {
-        assert!(Bound::AtLeast(1.35).holds(1.35) && !Bound::AtLeast(1.35).holds(1.34));
-        assert!(Bound::AtMost(3.0).holds(3.0) && !Bound::AtMost(3.0).holds(3.1));
-        assert!(!Bound::AtLeast(1.0).holds(f64::NAN) && !Bound::AtMost(1.0).holds(f64::NAN));
-    }
-
-    #[test]
-    fn the_median_ignores_an_outlier() {
-        assert_eq!(median(&[3.0, 100.0, 2.0]), 3.0);
-        assert_eq!(median(&[1.0, 2.0, 3.0, 100.0]), 2.5);
-        assert!(median(&[]).is_nan());
-    }
 
     #[test]
     fn an_unknown_part_is_a_usage_error() {

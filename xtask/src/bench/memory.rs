@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::cpu::{Bound, Comparison, Outcome};
+use super::comparison::{Bound, Comparison};
+use super::cpu::Outcome;
 use crate::failure::{Failure, OnPath};
 use crate::workspace::Workspace;
 use crate::{fixtures, run as program};

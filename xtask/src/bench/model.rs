@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::cpu::{Bound, Comparison, Outcome};
+use super::comparison::{Bound, Comparison};
+use super::cpu::Outcome;
 use super::machine;
 use crate::failure::Failure;
 use crate::workspace::Workspace;

@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::cpu::{Bound, Comparison, Outcome, median};
+use super::comparison::{Bound, Comparison, median};
+use super::cpu::Outcome;
 use super::{machine, make_models};
 use crate::failure::{Failure, OnPath};
 use crate::workspace::Workspace;
