@@ -18,7 +18,7 @@ pub struct InferenceArgs {
     /// Enlarge by this factor, such as 2, 3 or 1.5: what the model does not give is resampled [default: the model's]
     #[arg(long, value_name = "R", value_parser = parse_scale, help_heading = "Model")]
     pub scale: Option<Rational>,
-    /// Where frames are converted and enlarged: auto, cpu, or cuda:N (or only N)
+    /// Where frames are converted and enlarged: auto, cpu, cuda:N, or several GPUs: cuda:0,1 or cuda:all
     #[arg(short, long, value_name = "DEVICE", default_value = "auto", value_parser = parse_device, help_heading = "Device")]
     pub device: DeviceChoice,
     /// What runs the model: auto, tensorrt, cuda or cpu
@@ -91,7 +91,7 @@ impl InferenceArgs {
             options.scale = if factor.to_f64() <= 2.0 { 2 } else { 4 };
         }
         options.inference = InferenceOptions {
-            device: self.device,
+            device: self.device.clone(),
             provider: match self.provider {
                 ProviderArg::Auto => None,
                 ProviderArg::Only(provider) => Some(provider),
@@ -149,19 +149,30 @@ fn model(path: &Path) -> ModelSource {
     }
 }
 
-/// `cuda:1`, or `1` alone.
+/// `cuda:1`, or `1` alone; `cuda:0,1` and `cuda:all` for several.
 fn parse_device(text: &str) -> Result<DeviceChoice, String> {
-    let ordinal = |number: &str| match number.parse() {
-        Ok(ordinal @ 0..=255) => Ok(DeviceChoice::Cuda(ordinal)),
-        _ => {
-            Err("expected auto, cpu, cuda:N, or N, the number of a GPU that `rave devices` lists".to_owned())
-        }
-    };
     match text {
         "auto" => Ok(DeviceChoice::Auto),
         "cpu" => Ok(DeviceChoice::Cpu),
         "cuda" => Ok(DeviceChoice::Cuda(0)),
-        _ => ordinal(text.strip_prefix("cuda:").unwrap_or(text)),
+        "cuda:all" => Ok(DeviceChoice::All),
+        _ => match text.split(',').map(parse_ordinal).collect::<Result<Vec<_>, _>>()?.as_slice() {
+            [ordinal] => Ok(DeviceChoice::Cuda(*ordinal)),
+            several => Ok(DeviceChoice::Several(several.to_vec())),
+        },
+    }
+}
+
+fn parse_ordinal(text: &str) -> Result<usize, String> {
+    if matches!(text, "auto" | "cpu" | "all" | "cuda:all") {
+        return Err(format!("{text} stands alone: only numbers of GPUs can be listed, such as cuda:0,1"));
+    }
+    match text.strip_prefix("cuda:").unwrap_or(text).parse() {
+        Ok(ordinal @ 0..=255) => Ok(ordinal),
+        _ => {
+            let known = "auto, cpu, cuda:N, cuda:N,M or cuda:all";
+            Err(format!("expected {known}; `rave devices` lists the numbers of the GPUs"))
+        }
     }
 }
 
@@ -246,8 +257,26 @@ mod tests {
             ("cuda", DeviceChoice::Cuda(0)),
             ("cuda:3", DeviceChoice::Cuda(3)),
             ("0", DeviceChoice::Cuda(0)),
+            ("cuda:0,1", DeviceChoice::Several(vec![0, 1])),
+            ("0,0", DeviceChoice::Several(vec![0, 0])),
+            ("cuda:2,cuda:1", DeviceChoice::Several(vec![2, 1])),
+            ("cuda:all", DeviceChoice::All),
         ] {
             assert_eq!(parse_device(text), Ok(device), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_list_of_gpus_is_refused_with_what_may_be_said() {
+        for (text, said) in [
+            ("cuda:0,cpu", "cpu stands alone"),
+            ("cuda:0,all", "all stands alone"),
+            ("cuda:0,", "expected auto"),
+            ("cuda:0,256", "expected auto"),
+            ("gpu", "expected auto"),
+        ] {
+            let refused = parse_device(text).unwrap_err();
+            assert!(refused.contains(said), "{text}: {refused}");
         }
     }
 }

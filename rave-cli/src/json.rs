@@ -1,6 +1,6 @@
 use rave_core::{BoxError, Code, ColorSpec, Rational, Timestamp, VideoInfo};
 use rave_ffmpeg::{MediaInfo, StreamInfo, StreamOutcome, StreamPlan, TimeRange};
-use rave_pipeline::{Choice, GpuReport, Progress, StageReport, UpscaleReport, Written};
+use rave_pipeline::{Choice, GpuReport, LaneReport, Progress, StageReport, UpscaleReport, Written};
 use rave_tensorrt::MemoryStep;
 use serde_json::{Value, json};
 
@@ -72,6 +72,7 @@ pub fn report(report: &UpscaleReport) -> Value {
         "switched_decoder": report.switched_decoder,
         "inference": inference(report),
         "gpu": report.gpu.as_ref().map(gpu),
+        "lanes": report.lanes.iter().map(|lane| lane_report(lane, report.frames())).collect::<Vec<_>>(),
         "digest": digests.and_then(|summary| summary.digest()).map(|digest| digest.to_string()),
         "frame_digests": digests.map(|summary| summary.digests.iter().map(ToString::to_string).collect::<Vec<_>>()),
         "bytes": report.bytes(),
@@ -158,6 +159,17 @@ fn gpu(gpu: &GpuReport) -> Value {
             "used_bytes": pool.used_bytes,
             "limit_mib": pool.limit_mib,
         },
+    })
+}
+
+/// A lane's part of all frames, and what its network did.
+fn lane_report(lane: &LaneReport, frames: u64) -> Value {
+    json!({
+        "label": lane.label,
+        "frames": lane.frames(),
+        "share": lane.frames() as f64 / frames.max(1) as f64,
+        "gpu": gpu(&lane.gpu),
+        "upscale": stage_report(&lane.upscale),
     })
 }
 
