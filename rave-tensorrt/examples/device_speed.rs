@@ -1,10 +1,11 @@
 //! Measures models on a GPU: the network alone, back to back, against the upscaler's stage around it, in turn.
 //!
 //!     cargo run --release -p rave-tensorrt --example device_speed -- [--size 1920x1080] [--runs 200] [--rounds 3]
-//!         [--precision model|fp16|fp32] [--exhaustive] [--tf32] MODEL...
+//!         [--precision model|fp16|fp32] [--exhaustive] [--tf32] [--batch auto|N[,N...]] MODEL...
 //!
 //! MODEL is a file or a built-in model's name. Frames are synthetic and on the GPU already. Prints a JSON object for each
-//! model: medians of the rounds, in milliseconds for each frame, and the ratio of the rates.
+//! model and batch: medians of the rounds, in milliseconds for each frame, and the ratios of the rates. `model_ms` is of the
+//! network alone, a picture at a time; `batch_ms` of the network alone with as many at once as the stage has.
 
 use std::env;
 use std::error::Error;
@@ -17,8 +18,8 @@ use rave_core::{
 };
 use rave_cuda::{CudaBuffer, Device, Pool, PoolOptions, Upload, device_layout};
 use rave_tensorrt::{
-    BuiltIn, ConvolutionSearch, DeviceModel, DeviceSessionOptions, ModelSource, Multiply, Precision,
-    Provider, Runtime, Upscaler, UpscalerOptions,
+    Batch, BuiltIn, ConvolutionSearch, DeviceModel, DeviceSessionOptions, ModelSource, ModelTime, Multiply,
+    Precision, Provider, Runtime, Upscaler, UpscalerOptions,
 };
 
 struct Arguments {
@@ -26,6 +27,7 @@ struct Arguments {
     size: (u32, u32),
     runs: u32,
     rounds: usize,
+    batches: Vec<Batch>,
     options: DeviceSessionOptions,
 }
 
@@ -43,7 +45,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn arguments() -> Result<Arguments, Box<dyn Error>> {
     let options = DeviceSessionOptions { providers: vec![Provider::Cuda], ..DeviceSessionOptions::default() };
-    let mut all = Arguments { models: vec![], size: (1920, 1080), runs: 200, rounds: 3, options };
+    let mut all = Arguments {
+        models: vec![],
+        size: (1920, 1080),
+        runs: 200,
+        rounds: 3,
+        batches: vec![Batch::Auto],
+        options,
+    };
     let mut words = env::args().skip(1);
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
@@ -62,12 +71,27 @@ fn arguments() -> Result<Arguments, Box<dyn Error>> {
                     _ => Precision::Model,
                 }
             }
+            "--batch" => all.batches = value()?.split(',').map(batch).collect::<Result<_, _>>()?,
             "--exhaustive" => all.options.cuda.search = ConvolutionSearch::Exhaustive,
             "--tf32" => all.options.cuda.multiply = Multiply::Tf32,
             _ => all.models.push(word),
         }
     }
     Ok(all)
+}
+
+fn batch(text: &str) -> Result<Batch, Box<dyn Error>> {
+    Ok(if text == "auto" { Batch::Auto } else { Batch::Size(text.parse()?) })
+}
+
+/// A stage under measurement.
+struct Subject {
+    options: UpscalerOptions,
+    upscaler: Upscaler<CudaBuffer>,
+    open: Duration,
+    alone: Vec<ModelTime>,
+    /// Of all runs together, and what the host needs for a frame.
+    staged: Vec<(Duration, Duration)>,
 }
 
 fn measure(
@@ -82,44 +106,75 @@ fn measure(
     let model = DeviceModel::load(runtime, &source, &pool, &arguments.options)?;
     let load = start.elapsed();
     let input = video(model.info().input_format(PixelFormat::YUV420P), arguments.size);
-    let start = Instant::now();
-    let mut upscaler = Upscaler::<CudaBuffer>::new(model.clone(), &input, &UpscalerOptions::default())?;
-    let open = start.elapsed();
+    let mut subjects = Vec::new();
+    for &batch in &arguments.batches {
+        subjects.push(subject(&model, &input, batch)?);
+    }
     // Of its own, so that a frame is noise and not what another kind of buffer of the same size holds.
     let pool = Pool::new(device, PoolOptions::default());
     fill_pool(&pool, &input)?;
-    stage(&mut upscaler, &pool, &input, 10)?;
-    let (mut alone, mut staged) = (vec![], vec![]);
+    let single = UpscalerOptions { batch: Batch::Size(1), ..UpscalerOptions::default() };
+    let mut singly = Vec::new();
     for _ in 0..arguments.rounds {
-        alone.push(model.time(&input, &UpscalerOptions::default(), arguments.runs)?);
-        stage(&mut upscaler, &pool, &input, 10)?;
-        staged.push(stage(&mut upscaler, &pool, &input, arguments.runs)?);
+        singly.push(model.time(&input, &single, arguments.runs)?);
+        for subject in &mut subjects {
+            subject.alone.push(model.time(&input, &subject.options, arguments.runs)?);
+            stage(&mut subject.upscaler, &pool, &input, 20)?;
+            let staged = stage(&mut subject.upscaler, &pool, &input, arguments.runs)?;
+            subject.staged.push(staged);
+        }
     }
+    for subject in &subjects {
+        print(arguments, &model, load, &singly, subject);
+    }
+    Ok(())
+}
+
+fn subject(model: &DeviceModel, input: &VideoInfo, batch: Batch) -> Result<Subject, Box<dyn Error>> {
+    let options = UpscalerOptions { batch, ..UpscalerOptions::default() };
+    let start = Instant::now();
+    let upscaler = Upscaler::<CudaBuffer>::new(model.clone(), input, &options)?;
+    Ok(Subject { options, upscaler, open: start.elapsed(), alone: vec![], staged: vec![] })
+}
+
+fn print(
+    arguments: &Arguments,
+    model: &DeviceModel,
+    load: Duration,
+    singly: &[ModelTime],
+    subject: &Subject,
+) {
     let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
-    let run = median(alone.iter().map(|time| milliseconds(time.run)).collect());
-    let enqueue = median(alone.iter().map(|time| milliseconds(time.enqueue)).collect());
+    let of = |times: &[ModelTime], part: fn(&ModelTime) -> Duration| {
+        median(times.iter().map(|time| milliseconds(part(time))).collect())
+    };
+    let (single, alone) = (of(singly, |time| time.run), of(&subject.alone, |time| time.run));
+    let enqueue = of(&subject.alone, |time| time.enqueue);
     let per_frame = |time: Duration| milliseconds(time) / f64::from(arguments.runs);
-    let frame = median(staged.iter().map(|(total, _)| per_frame(*total)).collect());
-    let host = median(staged.iter().map(|(_, shortest)| milliseconds(*shortest)).collect());
-    let report = upscaler.report().get();
+    let frame = median(subject.staged.iter().map(|(total, _)| per_frame(*total)).collect());
+    let host = median(subject.staged.iter().map(|(_, least)| milliseconds(*least)).collect());
+    let report = subject.upscaler.report().get();
     println!(
-        "{{\"model\":\"{}\",\"size\":\"{}x{}\",\"sample\":\"{:?}\",\"options\":\"{:?}\",\"load_ms\":{:.1},\"open_ms\":{:.1},\
-         \"model_ms\":{run:.3},\"model_enqueue_ms\":{enqueue:.3},\"stage_ms\":{frame:.3},\"stage_host_ms\":{host:.3},\
-         \"ratio\":{:.4},\"recorded\":{},\"runtime_mib\":{},\"tile\":\"{:?}\",\"not_finite\":{}}}",
+        "{{\"model\":\"{}\",\"size\":\"{}x{}\",\"sample\":\"{:?}\",\"options\":\"{:?}\",\"batch\":{},\"batch_reason\":\"{}\",\
+         \"load_ms\":{:.1},\"open_ms\":{:.1},\"model_ms\":{single:.4},\"batch_ms\":{alone:.4},\"batch_enqueue_ms\":{enqueue:.4},\
+         \"stage_ms\":{frame:.4},\"stage_host_ms\":{host:.4},\"ratio_to_model\":{:.4},\"ratio_to_batch\":{:.4},\
+         \"recorded\":{},\"runtime_mib\":{},\"tile\":\"{:?}\",\"not_finite\":{}}}",
         model.info().name,
         arguments.size.0,
         arguments.size.1,
         model.info().sample,
         arguments.options.cuda,
+        report.batch,
+        report.batch_reason,
         milliseconds(load),
-        milliseconds(open),
-        run / frame,
+        milliseconds(subject.open),
+        single / frame,
+        alone / frame,
         report.is_recorded,
         report.runtime_bytes >> 20,
         report.tile,
         report.not_finite,
     );
-    Ok(())
 }
 
 fn video(format: PixelFormat, (width, height): (u32, u32)) -> VideoInfo {
@@ -155,15 +210,16 @@ fn fill_pool(pool: &Pool, input: &VideoInfo) -> Result<(), Box<dyn Error>> {
 }
 
 /// More than the stage and the network hold of the same size.
-const HELD: usize = 8;
+const HELD: usize = 24;
 
 fn info(input: &VideoInfo, ticks: u32) -> FrameInfo {
     let pts = Timestamp::new(i64::from(ticks), input.time_base);
     FrameInfo { pts, duration_ticks: None, field_order: FieldOrder::Progressive }
 }
 
-/// How long the stage takes for `count` frames until the GPU has done all, and the shortest time that a call took, which is
-/// one that did not wait for the GPU. The output goes nowhere.
+/// How long the stage takes for `count` frames until the GPU has done all, and the least that the host needs for one: as
+/// many as the stage takes at once are timed together, so that a call that waited for the GPU does not count. The output
+/// goes nowhere.
 fn stage(
     upscaler: &mut Upscaler<CudaBuffer>,
     pool: &Pool,
@@ -171,16 +227,19 @@ fn stage(
     count: u32,
 ) -> Result<(Duration, Duration), Box<dyn Error>> {
     let layout = device_layout(input.format, input.width, input.height)?;
-    let (start, mut shortest) = (Instant::now(), Duration::MAX);
+    let batch = upscaler.report().get().batch as u32;
+    let (start, mut least, mut begin) = (Instant::now(), Duration::MAX, Instant::now());
     for ticks in 0..count {
-        let begin = Instant::now();
         let frame = pool.frame(layout, input.color, info(input, ticks))?;
         upscaler.process(frame, &mut drop).map_err(|error| error.to_string())?;
-        shortest = shortest.min(begin.elapsed());
+        if (ticks + 1).is_multiple_of(batch) {
+            least = least.min(begin.elapsed() / batch);
+            begin = Instant::now();
+        }
     }
     upscaler.finish(&mut drop).map_err(|error| error.to_string())?;
     pool.device().context().synchronize()?;
-    Ok((start.elapsed(), shortest))
+    Ok((start.elapsed(), least))
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

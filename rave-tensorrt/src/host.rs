@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use rave_core::{HostBuffer, HostFrame, HostPool, Layout, VideoInfo};
+use rave_core::{DeviceTimes, HostBuffer, HostFrame, HostPool, Layout, VideoInfo};
 
 use crate::checked::{CheckedLane, Group};
 use crate::error::Error;
@@ -126,6 +126,10 @@ impl Work<HostBuffer> for HostWork {
             Workers::Here(_) => self.batch,
             Workers::Ahead(workers) => workers.len() * self.batch,
         }
+    }
+
+    fn device_times(&self) -> Option<DeviceTimes> {
+        None
     }
 }
 

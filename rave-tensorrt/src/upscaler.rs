@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use rave_core::{BoxError, Buffer, Error as FrameError, Frame, PixelFormat, Stage, VideoInfo};
+use rave_core::{BoxError, Buffer, DeviceTimes, Error as FrameError, Frame, PixelFormat, Stage, VideoInfo};
 
 use crate::error::Error;
 use crate::info::ModelInfo;
@@ -41,6 +41,9 @@ pub(crate) trait Work<B>: Send {
 
     /// How many frames it has at the same time, at most.
     fn frames_at_once(&self) -> usize;
+
+    /// When the network ran, on a device.
+    fn device_times(&self) -> Option<DeviceTimes>;
 }
 
 impl<B> Upscaler<B> {
@@ -92,6 +95,10 @@ impl<B: Buffer> Stage for Upscaler<B> {
 
     fn flush(&mut self, emit: &mut dyn FnMut(Frame<B>)) -> Result<(), BoxError> {
         Ok(self.work.flush(emit)?)
+    }
+
+    fn device_times(&self) -> Option<DeviceTimes> {
+        self.work.device_times()
     }
 }
 

@@ -1,6 +1,7 @@
 use half::f16;
 use rave_core::{
-    CodedError, ColorSpec, FieldOrder, FrameInfo, HostFrame, HostPool, Layout, Sample, Timestamp, VideoInfo,
+    CodedError, ColorSpec, DeviceTimes, FieldOrder, FrameInfo, HostFrame, HostPool, Layout, Sample,
+    Timestamp, VideoInfo,
 };
 use rave_cuda::{DigestTaker, Pool, Reservation, Stream, TileCopier, Upload, device_layout};
 
@@ -26,29 +27,19 @@ pub(super) struct Fitted {
 
 impl Fitted {
     /// Opens a session on a stream of its own and runs it once.
-    pub(super) fn with_origin(
-        model: &DeviceModel,
-        origin: &Origin,
-        input: &VideoInfo,
-        rung: Rung,
-    ) -> Result<Self, Error> {
-        let asked = model.options().cuda.bias;
-        match Self::with_bias(model, origin, input, &rung, asked) {
+    pub(super) fn open(wanted: &Wanted<'_>, rung: Rung) -> Result<Self, Error> {
+        let asked = wanted.model.options().cuda.bias;
+        match Self::with_bias(wanted, &rung, asked) {
             Err(error @ Error::InferenceFailed { .. }) if asked == BiasAddition::Within => {
                 tracing::warn!(%error, "convolutions cannot add their bias within, it is added apart");
-                Self::with_bias(model, origin, input, &rung, BiasAddition::Apart)
+                Self::with_bias(wanted, &rung, BiasAddition::Apart)
             }
             other => other,
         }
     }
 
-    fn with_bias(
-        model: &DeviceModel,
-        origin: &Origin,
-        input: &VideoInfo,
-        rung: &Rung,
-        bias: BiasAddition,
-    ) -> Result<Self, Error> {
+    fn with_bias(wanted: &Wanted<'_>, rung: &Rung, bias: BiasAddition) -> Result<Self, Error> {
+        let &Wanted { model, origin, input, times, .. } = wanted;
         let pool = model.pool();
         let stream = pool.device().new_stream()?;
         let before = others_bytes(pool)?;
@@ -57,6 +48,7 @@ impl Fitted {
         let network = DeviceNetwork::open(&purpose)?;
         let mut lane = DeviceLane::new(network, model.info(), input, rung, (pool, &stream))?;
         warm_up(&mut lane, pool, &stream, input)?;
+        lane.note_times_in(times)?;
         let reserved = pool.reserve(others_bytes(pool)?.saturating_sub(before))?;
         Ok(Self { lane, rung: rung.clone(), reserved })
     }
@@ -69,25 +61,35 @@ impl Fitted {
     }
 }
 
-/// A lane for `rung`, or for the first below it that memory suffices for. `tell` hears why one did not.
-pub(super) fn first_that_fits(
-    model: &DeviceModel,
-    origin: &Origin,
-    input: &VideoInfo,
-    options: &UpscalerOptions,
-    mut rung: Rung,
-    mut tell: impl FnMut(&Rung, &Error),
-) -> Result<Fitted, Error> {
-    loop {
-        match Fitted::with_origin(model, origin, input, rung.clone()) {
-            Err(error) if error.is_recoverable() => match rung.below(model.info(), input, options) {
-                Some(below) => {
+/// What a lane is opened for.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) model: &'a DeviceModel,
+    /// The model's graph, or the same in another precision.
+    pub(super) origin: &'a Origin,
+    pub(super) input: &'a VideoInfo,
+    pub(super) options: &'a UpscalerOptions,
+    /// Where its runs are noted.
+    pub(super) times: &'a DeviceTimes,
+}
+
+impl Wanted<'_> {
+    /// A lane for `rung`, or for the first below it that memory suffices for. `tell` hears why one did not.
+    pub(super) fn first_that_fits(
+        &self,
+        mut rung: Rung,
+        tell: impl Fn(&Rung, &Error),
+    ) -> Result<Fitted, Error> {
+        loop {
+            match Fitted::open(self, rung.clone()) {
+                Err(error) if error.is_recoverable() => {
+                    let below = rung.below(self.model.info(), self.input, self.options);
+                    let Some(below) = below else { return Err(error) };
                     tell(&below, &error);
                     rung = below;
                 }
-                None => return Err(error),
-            },
-            other => return other,
+                other => return other,
+            }
         }
     }
 }

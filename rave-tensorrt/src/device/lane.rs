@@ -2,12 +2,13 @@ use std::borrow::Borrow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rave_core::{Digest, Error as FrameError, Kernel, Layout, PixelFormat, VideoInfo};
+use rave_core::{DeviceTimes, Digest, Error as FrameError, Kernel, Layout, PixelFormat, VideoInfo};
 use rave_cuda::{
-    CudaBuffer, CudaFrame, CudaResize, DigestTaker, Pool, Stream, TensorAt, TensorAxes as DeviceAxes,
-    TensorShape, TileCopier, Window, device_layout,
+    CudaBuffer, CudaFrame, CudaResize, DigestTaker, Pool, Stream, TensorAt, TensorShape, TileCopier,
+    WorkTimer, device_layout,
 };
 
+use crate::device::geometry::{kept, picture_shape, tensor_offset};
 use crate::device::ladder::Rung;
 use crate::device::replays::Replays;
 use crate::device::session::{DeviceNetwork, DeviceTensor, run_error};
@@ -38,6 +39,8 @@ pub(super) struct DeviceLane {
     /// Makes the output frame with its chroma planes, for luma-only networks.
     chroma: Option<CudaResize>,
     pool: Pool,
+    /// Of the network's runs alone.
+    timer: WorkTimer,
     stream: Stream,
 }
 
@@ -65,8 +68,15 @@ impl DeviceLane {
             copier: TileCopier::new(pool.device())?,
             chroma,
             pool: pool.clone(),
+            timer: WorkTimer::new(pool.device(), stream)?,
             stream: stream.clone(),
         })
+    }
+
+    /// Adds the times of runs to `times` from now on.
+    pub(super) fn note_times_in(&mut self, times: &DeviceTimes) -> Result<(), Error> {
+        self.timer = WorkTimer::with_times(self.pool.device(), &self.stream, times)?;
+        Ok(())
     }
 
     /// Records runs from now on, if they give what they should: what comes out of recorded runs must equal what comes out
@@ -294,20 +304,23 @@ impl DeviceLane {
     fn run(&mut self, input: u64, output: u64) -> Result<(), Error> {
         let input = DeviceTensor { address: input, shape: self.tensor(1) };
         let output = DeviceTensor { address: output, shape: self.tensor(self.info.scale) };
+        let tile = self.tile();
+        let Self { network, info, timer, .. } = self;
         // SAFETY: the callers hold accesses to both buffers for this stream, which the session uses, and have found the
         // tensors inside of them: by `tensor_offset` in a frame's layout, or by the size that was taken from the pool.
-        let result = unsafe { self.network.run(input, output) };
-        result.map_err(|source| run_error(&self.info, self.tile(), source))
+        let mut enqueue = || unsafe { network.run(input, output) };
+        timer.around(|| enqueue().map_err(|source| run_error(info, tile, source)))
     }
 
     /// From the input of recorded runs; as for [`run`](Self::run).
     fn replay(&mut self, output: u64) -> Result<(), Error> {
         let (input, tile) = (self.tensor(1), self.tile());
         let output = DeviceTensor { address: output, shape: self.tensor(self.info.scale) };
-        let Some(replays) = &mut self.replays else { return Ok(()) };
-        let failed = |source| run_error(&self.info, tile, source);
+        let Self { network, info, timer, stream, replays, .. } = self;
+        let Some(replays) = replays else { return Ok(()) };
+        let failed = |source| run_error(info, tile, source);
         // SAFETY: as in `run`; the input of recorded runs has the size of a batch of tiles.
-        unsafe { replays.run(&mut self.network, &self.stream, input, output, failed) }
+        timer.around(|| unsafe { replays.run(network, stream, input, output, failed) })
     }
 
     fn tile(&self) -> (usize, usize) {
@@ -323,81 +336,6 @@ impl DeviceLane {
     /// One tile of a batch, enlarged.
     fn picture(&self, scale: u32) -> TensorShape {
         let (width, height) = self.tile();
-        shape(&self.info, width, height, scale)
-    }
-}
-
-fn shape(info: &ModelInfo, width: usize, height: usize, scale: u32) -> TensorShape {
-    TensorShape {
-        channels: info.color.channels() as u32,
-        width: width as u32 * scale,
-        height: height as u32 * scale,
-        sample: info.sample,
-        axes: match info.axes {
-            TensorAxes::Nchw => DeviceAxes::Nchw,
-            TensorAxes::Nhwc => DeviceAxes::Nhwc,
-        },
-    }
-}
-
-/// What is taken from an enlarged tile, and where it goes.
-fn kept(tile: Tile<'_>, scale: u32) -> (Window, (i64, i64)) {
-    let scaled = |pixels: usize| pixels as u32 * scale;
-    let (x, y) = (tile.x, tile.y);
-    let window = Window {
-        x: scaled(x.keep.start - x.start),
-        y: scaled(y.keep.start - y.start),
-        width: scaled(x.keep.len()),
-        height: scaled(y.keep.len()),
-    };
-    (window, (i64::from(scaled(x.keep.start)), i64::from(scaled(y.keep.start))))
-}
-
-/// Where the first `channels` planes lie as one tensor, if they follow each other without gaps and begin where a GPU can
-/// read 16 bytes at once.
-fn tensor_offset(layout: &Layout, channels: usize) -> Option<u64> {
-    let planes = layout.planes().get(..channels)?;
-    let first = planes.first()?.offset_bytes;
-    let mut next = first;
-    for plane in planes {
-        if plane.offset_bytes != next || plane.stride_bytes != plane.row_bytes {
-            return None;
-        }
-        next = plane.end_bytes();
-    }
-    first.is_multiple_of(16).then_some(first as u64)
-}
-
-#[cfg(test)]
-mod tests {
-    use rave_core::{Chroma, Packing, Sample};
-
-    use super::*;
-
-    #[test]
-    fn packed_planes_are_a_tensor() {
-        let rgb = device_layout(PixelFormat::RGB_F16, 321, 241).unwrap();
-        assert_eq!(tensor_offset(&rgb, 3), Some(0));
-        let padded = Layout::aligned(PixelFormat::RGB_F16, 321, 241, 256).unwrap();
-        assert_eq!(tensor_offset(&padded, 3), None);
-        let format = PixelFormat::Yuv { chroma: Chroma::C420, sample: Sample::F32, packing: Packing::Planar };
-        assert_eq!(tensor_offset(&device_layout(format, 1920, 1080).unwrap(), 1), Some(0));
-        assert_eq!(tensor_offset(&device_layout(format, 321, 241).unwrap(), 1), None);
-        let planes = [(8, 642), (8 + 642 * 241, 642), (8 + 2 * 642 * 241, 642)];
-        let odd = Layout::with_planes(PixelFormat::RGB_F16, 321, 241, &planes).unwrap();
-        assert_eq!(tensor_offset(&odd, 3), None);
-    }
-
-    #[test]
-    fn what_a_tile_keeps_is_enlarged() {
-        let axes = [Axis::tiled(150, 64, 16, 1), Axis::tiled(110, 64, 16, 1)];
-        let tiles = planes::tiles(&axes[0], &axes[1]).map(|tile| kept(tile, 2));
-        let mut pixels = 0;
-        for (window, (x, y)) in tiles {
-            assert!(window.x + window.width <= 128 && window.y + window.height <= 128);
-            assert!(x + i64::from(window.width) <= 300 && y + i64::from(window.height) <= 220);
-            pixels += window.width * window.height;
-        }
-        assert_eq!(pixels, 300 * 220);
+        picture_shape(&self.info, (width, height), scale)
     }
 }

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod emulated;
 mod fitted;
+mod geometry;
 mod ladder;
 mod lane;
 mod model;

@@ -1,8 +1,8 @@
 use std::time::{Duration, Instant};
 
-use rave_core::VideoInfo;
+use rave_core::{DeviceTimes, VideoInfo};
 
-use crate::device::fitted::Fitted;
+use crate::device::fitted::{Fitted, Wanted};
 use crate::device::ladder::Rung;
 use crate::device::model::DeviceModel;
 use crate::error::Error;
@@ -33,7 +33,9 @@ impl DeviceModel {
         let tiles = axes.iter().map(|axis| axis.spans.len() as u32).product::<u32>();
         let rung = Rung { batch, axes };
         let start = Instant::now();
-        let mut fitted = Fitted::with_origin(self, self.origin(), input, rung)?;
+        let times = DeviceTimes::new();
+        let wanted = Wanted { model: self, origin: self.origin(), input, options, times: &times };
+        let mut fitted = Fitted::open(&wanted, rung)?;
         let first = start.elapsed();
         let (batch, runs) = (batch as u32, runs.max(1).div_ceil(batch as u32));
         let (run, enqueue) = fitted.lane.time(runs * tiles)?;

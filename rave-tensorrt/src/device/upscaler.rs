@@ -1,10 +1,10 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use rave_core::VideoInfo;
+use rave_core::{DeviceTimes, VideoInfo};
 use rave_cuda::{CudaBuffer, CudaFrame, PendingStatistics, Statistics, Stream, device_layout};
 
-use crate::device::fitted::{Fitted, first_axes, first_that_fits};
+use crate::device::fitted::{Fitted, Wanted, first_axes};
 use crate::device::ladder::{Descent, Rung};
 use crate::device::model::DeviceModel;
 use crate::error::Error;
@@ -48,45 +48,36 @@ impl Upscaler<CudaBuffer> {
         let output_info = enlarged(input, info.scale);
         device_layout(output_info.format, output_info.width, output_info.height)?;
         let report = ReportHandle::new(model.provider(), None);
-        let opened = model.with_what_works(|model| First::open(model, input, options, &report));
-        let (model, first) = opened?;
-        let work = DeviceWork::new(model, input, *options, first, report.clone())?;
+        let times = DeviceTimes::new();
+        let (model, first) = model.with_what_works(|model| {
+            First::open(&Wanted { model, origin: model.origin(), input, options, times: &times }, &report)
+        })?;
+        let work = DeviceWork::new(model, input, *options, first, (report.clone(), times))?;
         Ok(Self { memory_bytes: work.memory_bytes()?, info, output_info, report, work: Box::new(work) })
     }
 }
 
 /// The lane that a stage begins with.
-struct First {
-    fitted: Fitted,
-    reason: BatchReason,
-}
+struct First(Fitted);
 
 impl First {
-    fn open(
-        model: &DeviceModel,
-        input: &VideoInfo,
-        options: &UpscalerOptions,
-        report: &ReportHandle,
-    ) -> Result<Self, Error> {
+    fn open(wanted: &Wanted<'_>, report: &ReportHandle) -> Result<Self, Error> {
+        let &Wanted { model, input, options, .. } = wanted;
         let axes = first_axes(model, input, options)?;
         let (batch, reason) = batch(model.info(), options.batch, || device_batch(model.info(), &axes))?;
-        report.update(|report| report.memory_steps.clear());
-        let open = |batch| {
-            let rung = Rung { batch, axes: axes.clone() };
-            let tell = |rung: &Rung, error: &Error| add_step(report, 0, rung, error);
-            first_that_fits(model, model.origin(), input, options, rung, tell)
-        };
-        report.update(|report| report.batch = batch);
-        let mut fitted = open(batch)?;
-        if options.batch == Batch::Auto
-            && fitted.rung.batch > 1
-            && !fitted.is_alike_everywhere(model.pool(), input)?
-        {
-            drop(fitted);
-            return Ok(Self { fitted: open(1)?, reason: BatchReason::Places });
+        report.update(|report| {
+            (report.batch, report.batch_reason) = (batch, reason);
+            report.memory_steps.clear();
+        });
+        let tell = |rung: &Rung, error: &Error| add_step(report, 0, rung, error);
+        let mut first = wanted.first_that_fits(Rung { batch, axes: axes.clone() }, tell)?;
+        let is_chosen = options.batch == Batch::Auto && first.rung.batch > 1;
+        if is_chosen && !first.is_alike_everywhere(model.pool(), input)? {
+            report.update(|report| report.batch_reason = BatchReason::Places);
+            drop(first);
+            first = wanted.first_that_fits(Rung { batch: 1, axes }, tell)?;
         }
-        let reason = if fitted.rung.batch < batch { BatchReason::Memory } else { reason };
-        Ok(Self { fitted, reason })
+        Ok(Self(first))
     }
 }
 
@@ -106,6 +97,7 @@ struct DeviceWork {
     waiting: VecDeque<Waiting>,
     next_number: u64,
     report: ReportHandle,
+    times: DeviceTimes,
 }
 
 /// A frame whose work is enqueued.
@@ -121,16 +113,14 @@ impl DeviceWork {
         model: DeviceModel,
         input: &VideoInfo,
         options: UpscalerOptions,
-        first: First,
-        report: ReportHandle,
+        First(fitted): First,
+        (report, times): (ReportHandle, DeviceTimes),
     ) -> Result<Self, Error> {
         let pool = model.pool();
         let (statistics, side) = (Statistics::new(pool)?, pool.device().new_stream()?);
-        let First { fitted, reason } = first;
         let batch = fitted.rung.batch;
         report.update(|report| {
             (report.provider, report.refused) = (model.provider(), model.refusals().to_vec());
-            report.batch_reason = reason;
         });
         let work = Self {
             input: *input,
@@ -144,6 +134,7 @@ impl DeviceWork {
             waiting: VecDeque::with_capacity(LOOKED_AT_LATER.max(batch) + batch),
             next_number: 0,
             report,
+            times,
             model,
         };
         work.tell();
@@ -201,7 +192,7 @@ impl DeviceWork {
 
     /// Takes less at once from now on.
     fn give_way(&mut self, error: Error) -> Result<(), Error> {
-        let Self { model, input, options, report, .. } = self;
+        let Self { model, input, options, report, times, .. } = self;
         let rung = self.lane.as_ref().map(|fitted| &fitted.rung);
         let Some(below) = rung.and_then(|rung| rung.below(model.info(), input, options)) else {
             return Err(error);
@@ -211,7 +202,8 @@ impl DeviceWork {
         let frame = self.next_number + self.outputs.len() as u64;
         let tell = |rung: &Rung, error: &Error| add_step(report, frame, rung, error);
         tell(&below, &error);
-        self.lane = Some(first_that_fits(model, model.origin(), input, options, below, tell)?);
+        let wanted = Wanted { model, origin: model.origin(), input, options, times };
+        self.lane = Some(wanted.first_that_fits(below, tell)?);
         self.gathering.resize(self.batch());
         self.tell();
         Ok(())
@@ -241,8 +233,16 @@ impl DeviceWork {
 
     /// The frame in single precision, or as it is if that is no help.
     fn run_again(&mut self, frame: &CudaFrame, output: CudaFrame) -> Result<CudaFrame, Error> {
-        let Self { model, input, options, lane, single, report, .. } = self;
-        let load = || lane.as_ref().map_or(Ok(None), |lane| in_single_precision(model, input, options, lane));
+        let Self { model, input, options, lane, single, report, times, .. } = self;
+        let load = || {
+            let Some(lane) = lane.as_ref().filter(|_| !model.origin().is_in_single_precision()) else {
+                return Ok(None);
+            };
+            let origin = model.origin().in_single_precision()?;
+            let wanted = Wanted { model, origin: &origin, input, options, times };
+            let rung = Rung { batch: 1, axes: lane.rung.axes.clone() };
+            wanted.first_that_fits(rung, |_, _| {}).map(Some)
+        };
         let mut again = Vec::new();
         if let Some(single) = single.get(load)? {
             single.lane.upscale(&[frame], &mut again)?;
@@ -287,6 +287,10 @@ impl Work<CudaBuffer> for DeviceWork {
     fn frames_at_once(&self) -> usize {
         self.looked_at_later() + self.batch()
     }
+
+    fn device_times(&self) -> Option<DeviceTimes> {
+        Some(self.times.clone())
+    }
 }
 
 /// Notes that memory did not suffice for more than `rung`.
@@ -299,21 +303,6 @@ fn add_step(report: &ReportHandle, frame: u64, rung: &Rung, error: &Error) {
         }
         report.memory_steps.push(MemoryStep { frame, batch, tile, reason });
     });
-}
-
-/// What runs single frames in single precision; nothing if the model is in single precision already.
-fn in_single_precision(
-    model: &DeviceModel,
-    input: &VideoInfo,
-    options: &UpscalerOptions,
-    lane: &Fitted,
-) -> Result<Option<Fitted>, Error> {
-    if model.origin().is_in_single_precision() {
-        return Ok(None);
-    }
-    let origin = model.origin().in_single_precision()?;
-    let rung = Rung { batch: 1, axes: lane.rung.axes.clone() };
-    first_that_fits(model, &origin, input, options, rung, |_, _| {}).map(Some)
 }
 
 fn is_finite(statistics: PendingStatistics) -> Result<bool, Error> {

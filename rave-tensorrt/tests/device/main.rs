@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is a failed test")]
 
+mod batch;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::env;
