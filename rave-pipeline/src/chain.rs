@@ -8,6 +8,8 @@ use rave_core::{BoxError, Sink, Stage};
 
 use crate::meter::{Meter, Report};
 use crate::port::{QueueEnd, QueueStart, queue};
+#[cfg(all(test, feature = "upscale"))]
+use crate::trap::Trapped;
 use crate::worker::{Worker, run_sink, run_source, run_stage};
 use crate::{Control, Error};
 
@@ -87,6 +89,8 @@ impl<T: Send + 'static> Chain<T> {
         E: Into<BoxError> + 'static,
     {
         let name = name.to_owned();
+        #[cfg(all(test, feature = "upscale"))]
+        let source = Trapped::new(&name, source);
         let open = move |output| {
             Worker::new(&name, move |control, meter| run_source(source, output, control, meter))
         };
@@ -118,6 +122,8 @@ impl<T: Send + 'static> Chain<T> {
         S::Output: 'static,
     {
         let (name, label) = (self.named(name), self.label.clone());
+        #[cfg(all(test, feature = "upscale"))]
+        let stage = Trapped::new(&name, stage);
         let (workers, start) = self.close();
         let open = move |output| {
             Worker::new(&name, move |control, meter| run_stage(stage, start, output, control, meter))
@@ -132,6 +138,8 @@ impl<T: Send + 'static> Chain<T> {
         K::Summary: 'static,
     {
         let name = self.named(name);
+        #[cfg(all(test, feature = "upscale"))]
+        let sink = Trapped::new(&name, sink);
         let (mut workers, start) = self.close();
         let summary = Arc::new(Mutex::new(None));
         let result = Arc::clone(&summary);

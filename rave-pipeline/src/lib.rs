@@ -54,6 +54,8 @@ mod deal;
 mod error;
 mod meter;
 mod port;
+#[cfg(all(test, feature = "upscale"))]
+mod trap;
 #[cfg(feature = "upscale")]
 mod upscale;
 #[cfg(feature = "upscale")]

@@ -23,6 +23,33 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
+    /// Deals the frames among lanes of these labels, each of which `append` goes on with.
+    fn new(
+        line: Line,
+        labels: &[String],
+        mut append: impl FnMut(Line, &mut Assembling<'_>) -> Result<Line, Error>,
+        job: &mut Assembling<'_>,
+    ) -> Result<(Self, Shares), Error> {
+        let (queues, mut info) = (job.options.queues, *line.info());
+        let format = info.format;
+        let (deal, dealt) = line.queue(queues.decoded).deal(labels)?;
+        let (shares, mut lines) = (deal.shares(), Vec::new());
+        for line in dealt {
+            let said = job.notices.len();
+            let line = append(line, job)?;
+            // What is said of the first lane is true of all.
+            if !lines.is_empty() {
+                job.notices.truncate(said);
+            }
+            info = *line.info();
+            // Frames of a lane that is ahead wait behind it.
+            job.memory.add_queue(&VideoInfo { format, ..info }, queues.upscaled)?;
+            lines.push(line);
+        }
+        let pool = lines.first().and_then(Line::pool).cloned();
+        Ok((Self { deal, lines, info, pool }, shares))
+    }
+
     /// Changes each lane in the same way.
     fn each(self, mut change: impl FnMut(Line) -> Result<Line, Error>) -> Result<Self, Error> {
         let Self { deal, lines, mut info, mut pool } = self;
@@ -100,26 +127,15 @@ impl EnlargedLanes {
         job: &mut Assembling<'_>,
     ) -> Result<Self, Error> {
         let gpus: Vec<_> = networks.iter().filter_map(|network| network.gpu().cloned()).collect();
-        let labels = labels(&gpus);
-        let (mut info, pool) = (*line.info(), gpus.first().map(|gpu| gpu.pool.clone()));
-        let (deal, lines) = line.queue(job.options.queues.decoded).deal(&labels)?;
-        let (mut inference, mut enlarged) = (Inference::default(), Vec::new());
-        for (line, network) in lines.into_iter().zip(networks) {
-            let said = job.notices.len();
-            let line = inference.appended(line, source, network, job)?;
-            // What is said of the first lane is true of all.
-            if !enlarged.is_empty() {
-                job.notices.truncate(said);
-            }
-            info = *line.info();
-            // Frames of a lane that is ahead wait behind it.
-            let waiting = VideoInfo { format: source.format, ..info };
-            job.memory.add_queue(&waiting, job.options.queues.upscaled)?;
-            enlarged.push(line);
-        }
-        inference.shares = Some(deal.shares());
+        let (labels, mut networks) = (labels(&gpus), networks.into_iter());
+        let mut inference = Inference::default();
+        let append = |line, job: &mut Assembling<'_>| match networks.next() {
+            Some(network) => inference.appended(line, source, network, job),
+            None => Ok(line),
+        };
+        let (lanes, shares) = Lanes::new(line, &labels, append, job)?;
+        inference.shares = Some(shares);
         inference.lanes = labels.into_iter().zip(gpus).map(|(label, gpu)| Lane { label, gpu }).collect();
-        let lanes = Lanes { deal, lines: enlarged, info, pool };
         Ok(Self { line: Line::Dealt(lanes), inference })
     }
 }
@@ -203,3 +219,6 @@ fn added(
     sum.runtime_bytes += next.runtime_bytes;
     sum
 }
+
+#[cfg(test)]
+mod tests;

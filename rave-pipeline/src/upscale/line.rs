@@ -116,13 +116,17 @@ impl Line {
 
     /// The frames on the pool's device: through an upload if they are in host memory, a copy if on another device.
     pub(super) fn into_device(self, pool: &Pool) -> Result<LineIn<CudaBuffer>, Error> {
+        self.brought(pool, "copy")
+    }
+
+    fn brought(self, pool: &Pool, name: &str) -> Result<LineIn<CudaBuffer>, Error> {
         match self {
             Self::Device(line, own) if own.device().ordinal() == pool.device().ordinal() => Ok(line),
             Self::Device(LineIn { chain, info }, own) => {
                 let stage = PeerCopy::new(&own, pool, &info).map_err(Error::leaf)?;
-                Ok(LineIn { chain: chain.then("copy", stage), info })
+                Ok(LineIn { chain: chain.then(name, stage), info })
             }
-            Self::Dealt(lanes) => lanes.merged(|line| line.into_device(pool)),
+            Self::Dealt(lanes) => lanes.merged(|line| line.brought(pool, "copy back")),
             Self::Host(LineIn { chain, info }) => {
                 let stage = Upload::new(pool, &info).map_err(Error::leaf)?;
                 Ok(LineIn { chain: chain.then("upload", stage), info })

@@ -1,0 +1,166 @@
+//! Lines whose network is replaced by resampling, which the emulated driver can run: everything around it is the job's.
+
+use rave_core::{Digest, Kernel, PixelFormat};
+use rave_cuda::{CudaResize, Device, Pool, PoolOptions};
+use rave_ffmpeg::{Demuxer, DemuxerOptions};
+
+use super::{Clip, Ready, every_fault_ends, options};
+use crate::upscale::convert::Wanted;
+use crate::upscale::decode::Decoded;
+use crate::upscale::end::{Assembling, End, Goal, Source};
+use crate::upscale::enlarge::working_color;
+use crate::upscale::lanes::Lanes;
+use crate::upscale::line::Line;
+use crate::upscale::{FrameTarget, Target};
+use crate::{Control, Error, Report};
+
+/// Where frames are when they are dealt.
+#[derive(Clone, Copy, Debug)]
+enum From {
+    Host,
+    Gpu,
+}
+
+/// Two GPUs, or two pools on the only one; `None` with the reason printed where there is none.
+fn pools() -> Option<[Pool; 2]> {
+    let pool = |device: Device| Pool::new(&device, PoolOptions::default());
+    match Device::open(0) {
+        Ok(first) => {
+            let second = Device::open(1).unwrap_or_else(|_| first.clone());
+            println!("on GPUs {} and {}", first.ordinal(), second.ordinal());
+            Some([pool(first), pool(second)])
+        }
+        Err(reason) if std::env::var_os("RAVE_REQUIRE_GPU").is_some_and(|value| value == "1") => {
+            panic!("RAVE_REQUIRE_GPU=1, but {reason}")
+        }
+        Err(reason) => {
+            println!("skipped: {reason}");
+            None
+        }
+    }
+}
+
+fn enlarged(line: Line, pool: &Pool, job: &mut Assembling<'_>) -> Result<Line, Error> {
+    let wanted = Wanted::rounded(PixelFormat::RGB_F16, working_color(line.info()));
+    let line = line.convert_on(pool, "preprocess", wanted, &mut job.notices)?.queue(2);
+    let size = (2 * line.info.width, 2 * line.info.height);
+    let stage = CudaResize::new(pool, &line.info, size, Kernel::Lanczos3).map_err(Error::leaf)?;
+    let info = *stage.output_info();
+    Ok(Line::Device(line.then("upscale", stage, info), pool.clone()))
+}
+
+/// A line over the clip with a lane on each of `lanes`.
+fn built(clip: &Clip, from: From, lanes: &[&Pool], target: &Target) -> Result<(End, Control), Error> {
+    let (options, control, input) = (options(), Control::new(), clip.input());
+    let mut job = Assembling::new(&options, &control);
+    let demuxer = Demuxer::open(&input, &DemuxerOptions::default()).map_err(Error::leaf)?;
+    let stream = demuxer.video().clone();
+    let Decoded { line, info, .. } = Decoded::open(demuxer, None, false, &mut job)?;
+    let source = Source { input: &input, stream, info };
+    let line = match from {
+        From::Host => line,
+        From::Gpu => Line::Device(line.into_device(lanes[0])?, lanes[0].clone()),
+    };
+    let line = match lanes {
+        [pool] => enlarged(line, pool, &mut job)?,
+        pools => {
+            let labels: Vec<_> = (0..pools.len()).map(|lane| format!("lane {lane}")).collect();
+            let mut pools = pools.iter();
+            let append = |line, job: &mut Assembling<'_>| enlarged(line, pools.next().unwrap(), job);
+            Line::Dealt(Lanes::new(line, &labels, append, &mut job)?.0)
+        }
+    };
+    Ok((End::new(line, &source, Goal::new(target)?, &mut job)?, control))
+}
+
+fn run((end, control): (End, Control)) -> Result<(Vec<Digest>, Report), Error> {
+    match end {
+        End::File(end) => end.chain.run(&control, |_| {}).map(|(_, report)| (Vec::new(), report)),
+        End::Frames(end) => {
+            end.chain.run(&control, |_| {}).map(|(summary, report)| (summary.digests, report))
+        }
+    }
+}
+
+#[test]
+fn frames_that_are_dealt_are_those_of_one_lane() {
+    let Some([first, second]) = pools() else { return };
+    let (clip, target) = (Clip::new(), Target::Frames(FrameTarget::Digest));
+    let digests = |from, lanes: &[&Pool]| run(built(&clip, from, lanes, &target).unwrap()).unwrap();
+    let (expected, _) = digests(From::Host, &[&first]);
+    assert_eq!(expected.len() as u64, super::FRAMES);
+    for from in [From::Host, From::Gpu] {
+        let several: [&[&Pool]; 5] = [
+            &[&second],
+            &[&first, &first],
+            &[&first, &second],
+            &[&second, &first],
+            &[&first, &second, &first, &second],
+        ];
+        for lanes in several {
+            let (seen, report) = digests(from, lanes);
+            assert_eq!(seen, expected, "{from:?}, {} lanes", lanes.len());
+            let shares = (0..lanes.len()).filter_map(|lane| report.stage(&format!("upscale lane {lane}")));
+            let shares: Vec<_> = shares.map(|stage| stage.items_out).collect();
+            let dealt = if lanes.len() == 1 { 0 } else { super::FRAMES };
+            assert_eq!(shares.iter().sum::<u64>(), dealt, "{shares:?}");
+        }
+    }
+}
+
+#[test]
+fn a_copy_is_there_where_the_memory_changes_and_nowhere_else() {
+    let Some([first, second]) = pools() else { return };
+    let names = |from, lanes: &[&Pool], target: &Target| {
+        let clip = Clip::new();
+        let (_, report) = run(built(&clip, from, lanes, target).unwrap()).unwrap();
+        report.stages.into_iter().map(|stage| stage.name).collect::<Vec<_>>()
+    };
+    let hash = Target::Frames(FrameTarget::Digest);
+    let on_one = names(From::Gpu, &[&first, &first], &hash);
+    assert_eq!(
+        on_one,
+        [
+            "demux",
+            "decode",
+            "upload",
+            "deal",
+            "preprocess lane 0",
+            "upscale lane 0",
+            "postprocess lane 0",
+            "preprocess lane 1",
+            "upscale lane 1",
+            "postprocess lane 1",
+            "merge",
+            "hash",
+        ]
+    );
+    if first.device().ordinal() == second.device().ordinal() {
+        println!("skipped: there is one GPU");
+        return;
+    }
+    let copies =
+        |names: Vec<String>| names.into_iter().filter(|name| name.contains("copy")).collect::<Vec<_>>();
+    let on_two = copies(names(From::Gpu, &[&first, &second], &hash));
+    assert_eq!(on_two, ["copy lane 1", "copy back lane 1"]);
+    assert_eq!(copies(names(From::Host, &[&first, &second], &hash)), ["copy back lane 1"]);
+}
+
+#[test]
+fn a_fault_in_any_stage_on_gpus_ends_the_line_and_gives_the_memory_back() {
+    let Some([first, second]) = pools() else { return };
+    let clip = Clip::new();
+    let file = Target::File(clip.beside("larger.mp4"));
+    for target in [file, Target::Frames(FrameTarget::Digest)] {
+        let build = || -> Ready {
+            let built = built(&clip, From::Gpu, &[&first, &second], &target).unwrap();
+            Box::new(move || run(built).map(|(_, report)| report))
+        };
+        every_fault_ends(&build, &|stage| {
+            assert!(clip.is_alone(), "{stage} left a file");
+            for pool in [&first, &second] {
+                assert_eq!(pool.health().used_bytes, 0, "{stage}: {pool:?}");
+            }
+        });
+    }
+}
