@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use rave_ffmpeg::{EncoderChoice, StreamMap, VideoCodec};
+use rave_pipeline::Way;
 
 use crate::compare::CompareArgs;
 use crate::inference::InferenceArgs;
@@ -215,8 +216,14 @@ pub struct BenchArgs {
     /// Frames of the clip that is made
     #[arg(long, value_name = "N", default_value = "300", value_parser = clap::value_parser!(u64).range(2..=1_000_000))]
     pub frames: u64,
-    /// Instead, run the chain for so many seconds and fail if frames are lost or memory is not flat
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400), conflicts_with = "input")]
+    /// What is measured: any of model, chain, decode, end_to_end, hashed, encoded [default: all]
+    #[arg(long, value_name = "WAY,..", value_delimiter = ',', value_parser = parse_way)]
+    pub ways: Vec<Way>,
+    /// Instead, measure what a megapixel costs in pictures of these sizes
+    #[arg(long, value_name = "WxH,..", value_delimiter = ',', value_parser = parse_size, conflicts_with_all = ["input", "ways"])]
+    pub sizes: Vec<(u32, u32)>,
+    /// Instead, run for so many seconds, with `-i` decoding the file over and over, and fail if frames are lost or it is not steady
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400), conflicts_with_all = ["sizes", "ways"])]
     pub stress: Option<u64>,
     /// How often each part is measured, at least 3
     #[arg(long, value_name = "N", default_value = "3", value_parser = parse_rounds)]
@@ -251,6 +258,11 @@ fn parse_size(text: &str) -> Result<(u32, u32), String> {
     let side = |text: &str| text.parse().ok().filter(|side| (16..=16_384).contains(side));
     let sides = text.split_once('x').and_then(|(width, height)| Some((side(width)?, side(height)?)));
     sides.ok_or_else(|| "expected width and height from 16 to 16384, such as 1920x1080".into())
+}
+
+fn parse_way(name: &str) -> Result<Way, String> {
+    let way = Way::ALL.into_iter().find(|way| way.name() == name);
+    way.ok_or_else(|| format!("expected one of {}", Way::ALL.map(Way::name).join(", ")))
 }
 
 fn parse_rounds(text: &str) -> Result<usize, String> {

@@ -1,28 +1,36 @@
 use std::time::Duration;
 
 use rave_core::BoxError;
-use rave_pipeline::{BenchOptions, BenchReport, StressReport, UpscaleOptions, Way};
+use rave_pipeline::{
+    BenchOptions, BenchReport, MegapixelOptions, SizeCost, StressOptions, UpscaleOptions, Way, cost_spread,
+};
+use rave_tensorrt::Runtime;
 use serde_json::{Value, json};
 
 use crate::args::BenchArgs;
-use crate::{json, logging, stdout, table, upscale};
+use crate::{json, logging, stdout, stress, table, upscale};
 
 pub fn run(args: &BenchArgs) -> Result<u8, BoxError> {
     logging::start(false, 0);
     let runtime = upscale::runtime(args.inference.ort_lib.as_deref())?;
-    let mut options = BenchOptions {
-        upscale: UpscaleOptions::default(),
-        input: args.input.clone(),
-        size: args.size,
-        frames: args.frames,
-        rounds: args.rounds,
-    };
-    args.inference.put_into(&mut options.upscale);
-    if let Some(seconds) = args.stress {
-        let duration = Duration::from_secs(seconds);
-        return conclude(&rave_pipeline::stress(&runtime, &options.upscale, args.size, duration)?, args.json);
+    let mut upscale = UpscaleOptions::default();
+    args.inference.put_into(&mut upscale);
+    match args.stress {
+        Some(seconds) => {
+            let (input, duration) = (args.input.clone(), Duration::from_secs(seconds));
+            let options = StressOptions { upscale, input, size: args.size, duration };
+            stress::run(&runtime, &options, args.json)
+        }
+        None if args.sizes.is_empty() => ways(&runtime, upscale, args),
+        None => megapixels(&runtime, upscale, args),
     }
-    let report = rave_pipeline::bench(&runtime, &options, |way, round| match round {
+}
+
+fn ways(runtime: &Runtime, upscale: UpscaleOptions, args: &BenchArgs) -> Result<u8, BoxError> {
+    let ways = if args.ways.is_empty() { Way::ALL.to_vec() } else { args.ways.clone() };
+    let (input, size, frames, rounds) = (args.input.clone(), args.size, args.frames, args.rounds);
+    let options = BenchOptions { upscale, input, size, frames, ways, rounds };
+    let report = rave_pipeline::bench(runtime, &options, |way, round| match round {
         0 => say!("rave: {}, to warm up", way.name()),
         _ => say!("rave: {}, round {round}", way.name()),
     })?;
@@ -34,55 +42,11 @@ pub fn run(args: &BenchArgs) -> Result<u8, BoxError> {
     Ok(0)
 }
 
-/// The exit status of a run that was not steady.
-const UNSTEADY: u8 = 7;
-
-fn conclude(report: &StressReport, is_json: bool) -> Result<u8, BoxError> {
-    if is_json {
-        json::print(&stress_json(report))?;
-    } else {
-        stdout::print(&stress_text(report))?;
-    }
-    Ok(if report.failures.is_empty() { 0 } else { UNSTEADY })
-}
-
-fn stress_text(report: &StressReport) -> String {
-    let mut text: String = report.choices.iter().map(|choice| format!("{choice}\n")).collect();
-    let (into, out) = report.frames;
-    let seconds = report.elapsed.as_secs_f64();
-    text += &format!("{into} frames in, {out} out in {seconds:.1} s, {:.1} fps\n", report.rate);
-    if let Some(memory) = &report.memory {
-        text += &format!(
-            "after the warm-up: {} buffers taken, {} allocated; memory drifted by {} bytes in the pool, {} on the GPU\n",
-            memory.taken, memory.allocated, memory.pool_drift_bytes, memory.device_drift_bytes
-        );
-    }
-    text += &report.failures.iter().map(|failure| format!("FAILED: {failure}\n")).collect::<String>();
-    text + if report.failures.is_empty() { "steady\n" } else { "" }
-}
-
-fn stress_json(report: &StressReport) -> Value {
-    json!({
-        "version": json::VERSION,
-        "choices": report.choices.iter().map(json::choice).collect::<Vec<_>>(),
-        "elapsed_seconds": report.elapsed.as_secs_f64(),
-        "frames_in": report.frames.0,
-        "frames_out": report.frames.1,
-        "frames_per_second": report.rate,
-        "memory": report.memory.map(|memory| json!({
-            "taken": memory.taken,
-            "allocated": memory.allocated,
-            "pool_drift_bytes": memory.pool_drift_bytes,
-            "device_drift_bytes": memory.device_drift_bytes,
-        })),
-        "failures": report.failures,
-    })
-}
-
 /// Each way over the one that it cannot be faster than.
-const RATIOS: [(Way, Way); 4] = [
+const RATIOS: [(Way, Way); 5] = [
     (Way::Chain, Way::Model),
     (Way::EndToEnd, Way::Model),
+    (Way::Hashed, Way::Model),
     (Way::EndToEnd, Way::Decode),
     (Way::Encoded, Way::EndToEnd),
 ];
@@ -95,20 +59,26 @@ fn to_text(report: &BenchReport) -> String {
     let header = ["way", "median fps", "rounds", "first frame", "limited by"];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     rows.extend(report.ways.iter().map(|way| {
-        let rounds: Vec<_> = way.rates.iter().map(|rate| format!("{rate:.1}")).collect();
         vec![
             way.way.name().to_owned(),
             format!("{:.1}", way.median()),
-            rounds.join(" "),
+            rounded(&way.rates, 1),
             format!("{:.2} s", way.first_frame_seconds),
             way.bottleneck.clone().unwrap_or_else(|| "-".into()),
         ]
     }));
     text += &table::aligned(&rows);
     for (way, of) in RATIOS {
-        text += &format!("{} / {}: {:.3}\n", way.name(), of.name(), report.ratio(way, of));
+        if let Some(ratio) = report.ratio(way, of) {
+            let rounds = rounded(&report.ratios(way, of), 3);
+            text += &format!("{} / {}: {ratio:.3} ({rounds})\n", way.name(), of.name());
+        }
     }
     text
+}
+
+fn rounded(values: &[f64], places: usize) -> String {
+    values.iter().map(|value| format!("{value:.places$}")).collect::<Vec<_>>().join(" ")
 }
 
 fn to_json(report: &BenchReport) -> Value {
@@ -121,8 +91,10 @@ fn to_json(report: &BenchReport) -> Value {
             "bottleneck": way.bottleneck,
         })
     });
-    let ratios =
-        RATIOS.map(|(way, of)| json!({ "way": way.name(), "of": of.name(), "ratio": report.ratio(way, of) }));
+    let ratios = RATIOS.into_iter().filter_map(|(way, of)| {
+        let (ratio, rounds) = (report.ratio(way, of)?, report.ratios(way, of));
+        Some(json!({ "way": way.name(), "of": of.name(), "ratio": ratio, "rounds": rounds }))
+    });
     json!({
         "version": json::VERSION,
         "model": report.model,
@@ -130,6 +102,55 @@ fn to_json(report: &BenchReport) -> Value {
         "height": report.size.1,
         "choices": report.choices.iter().map(json::choice).collect::<Vec<_>>(),
         "ways": ways.collect::<Vec<_>>(),
-        "ratios": ratios,
+        "ratios": ratios.collect::<Vec<_>>(),
+    })
+}
+
+fn megapixels(runtime: &Runtime, upscale: UpscaleOptions, args: &BenchArgs) -> Result<u8, BoxError> {
+    let (sizes, frames, rounds) = (args.sizes.clone(), args.frames, args.rounds);
+    let options = MegapixelOptions { upscale, sizes, frames, rounds };
+    let sizes = rave_pipeline::cost_per_megapixel(runtime, &options, |(width, height), round| match round {
+        0 => say!("rave: {width}x{height}, to warm up"),
+        _ => say!("rave: {width}x{height}, round {round}"),
+    })?;
+    if args.json {
+        json::print(&megapixels_json(&sizes))?;
+    } else {
+        stdout::print(&megapixels_text(&sizes))?;
+    }
+    Ok(0)
+}
+
+fn megapixels_text(sizes: &[SizeCost]) -> String {
+    let header = ["size", "model ms/MP", "chain ms/MP", "model fps", "chain fps"];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    rows.extend(sizes.iter().map(|size| {
+        let [model, chain] = size.seconds_per_megapixel().map(|cost| format!("{:.3}", 1000.0 * cost));
+        let (width, height) = size.size;
+        vec![format!("{width}x{height}"), model, chain, rounded(&size.model, 1), rounded(&size.chain, 1)]
+    }));
+    let [model, chain] = cost_spread(sizes);
+    let spread = format!("dearest over cheapest: model {model:.3}, chain {chain:.3}\n");
+    table::aligned(&rows) + &spread
+}
+
+fn megapixels_json(sizes: &[SizeCost]) -> Value {
+    let rows = sizes.iter().map(|size| {
+        let [model, chain] = size.seconds_per_megapixel();
+        json!({
+            "width": size.size.0,
+            "height": size.size.1,
+            "model_seconds_per_megapixel": model,
+            "chain_seconds_per_megapixel": chain,
+            "model_frames_per_second": size.model,
+            "chain_frames_per_second": size.chain,
+        })
+    });
+    let [model, chain] = cost_spread(sizes);
+    json!({
+        "version": json::VERSION,
+        "sizes": rows.collect::<Vec<_>>(),
+        "model_cost_spread": model,
+        "chain_cost_spread": chain,
     })
 }

@@ -1,6 +1,8 @@
 use rave_core::{BoxError, Code, ColorSpec, Rational, Timestamp, VideoInfo};
 use rave_ffmpeg::{MediaInfo, StreamInfo, StreamOutcome, StreamPlan, TimeRange};
-use rave_pipeline::{Choice, GpuReport, LaneReport, Progress, StageReport, UpscaleReport, Written};
+use rave_pipeline::{
+    Choice, GpuReport, LaneReport, Progress, StageReport, StartStep, UpscaleReport, Written,
+};
 use rave_tensorrt::MemoryStep;
 use serde_json::{Value, json};
 
@@ -80,6 +82,9 @@ pub fn report(report: &UpscaleReport) -> Value {
         "verification": verification.map(verify::to_json),
         "elapsed_seconds": report.stages.elapsed.as_secs_f64(),
         "bottleneck": report.stages.bottleneck().map(|stage| &stage.name),
+        "decoding_during_inference": report.decoding_during_inference(),
+        "first_out_seconds": report.first_out().map(|time| time.as_secs_f64()),
+        "startup": report.startup.iter().map(startup_step).collect::<Vec<_>>(),
         "stages": report.stages.stages.iter().map(stage_report).collect::<Vec<_>>(),
     })
 }
@@ -173,6 +178,14 @@ fn lane_report(lane: &LaneReport, frames: u64) -> Value {
     })
 }
 
+fn startup_step(step: &StartStep) -> Value {
+    json!({
+        "name": step.name,
+        "start_seconds": step.start.as_secs_f64(),
+        "seconds": step.duration.as_secs_f64(),
+    })
+}
+
 fn stage_report(stage: &StageReport) -> Value {
     json!({
         "name": stage.name,
@@ -184,6 +197,9 @@ fn stage_report(stage: &StageReport) -> Value {
         "queue_capacity": stage.queue.capacity,
         "mean_queue_depth": stage.queue.mean_depth,
         "first_item_seconds": stage.first_item.map(|time| time.as_secs_f64()),
+        "gpu_seconds": stage.device.map(|device| device.sum.as_secs_f64()),
+        "gpu_mean_seconds": stage.device.map(|device| device.mean().as_secs_f64()),
+        "gpu_max_seconds": stage.device.map(|device| device.longest.as_secs_f64()),
     })
 }
 

@@ -25,6 +25,7 @@ mod report;
 mod selftest;
 mod signals;
 mod stdout;
+mod stress;
 mod table;
 mod upscale;
 mod usage;

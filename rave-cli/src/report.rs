@@ -9,12 +9,42 @@ pub fn table(report: &UpscaleReport) -> String {
     let header = ["stage", "in", "out", "busy", "waits in", "waits out", "queue"];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     rows.extend(report.stages.stages.iter().map(|stage| row(stage, seconds, bottleneck)));
+    if report.gpu.is_some() {
+        add_gpu(&mut rows, &report.stages.stages, seconds);
+    }
     let mut text = table::aligned(&rows);
     report.lanes.iter().for_each(|lane| text += &share(lane, report.frames()));
     if let Some(gpu) = &report.gpu {
         text += &memory(gpu, report.inference.runtime_bytes);
     }
-    text
+    text + &overlap(report) + &startup(report)
+}
+
+/// The part of the time that the GPU worked for each stage, and how long for a frame.
+fn add_gpu(rows: &mut [Vec<String>], stages: &[StageReport], seconds: f64) {
+    let cell = |stage: &StageReport| {
+        stage.device.map_or("-".to_owned(), |device| {
+            let (share, mean) = (device.sum.as_secs_f64() / seconds, device.mean().as_secs_f64());
+            format!("{:.0}%, {:.2} ms", 100.0 * share, 1000.0 * mean)
+        })
+    };
+    let cells = std::iter::once("gpu".to_owned()).chain(stages.iter().map(cell));
+    rows.iter_mut().zip(cells).for_each(|(row, cell)| row.push(cell));
+}
+
+fn overlap(report: &UpscaleReport) -> String {
+    let share = report.decoding_during_inference();
+    share.map_or_else(String::new, |share| {
+        format!("{:.0}% of the decoder's time on the GPU passed while the model ran\n", 100.0 * share)
+    })
+}
+
+/// Where the time until the first frame went.
+fn startup(report: &UpscaleReport) -> String {
+    let Some(first_out) = report.first_out() else { return String::new() };
+    let steps = report.startup.iter().map(|step| format!("{} {:.2}", step.name, step.duration.as_secs_f64()));
+    let steps = steps.collect::<Vec<_>>().join(", ");
+    format!("first output after {:.2} s: {steps}\n", first_out.as_secs_f64())
 }
 
 /// A lane's part of all frames.

@@ -53,6 +53,7 @@ mod control;
 mod deal;
 mod error;
 mod meter;
+mod overlap;
 mod port;
 #[cfg(all(test, feature = "upscale"))]
 mod trap;
@@ -75,10 +76,11 @@ pub use meter::{QueueReport, Report, StageReport};
 #[cfg(feature = "upscale")]
 pub use upscale::{
     BenchOptions, BenchReport, Check, Choice, DecoderChoice, Deinterlacing, Destination, DeviceChoice,
-    Existing, FrameSummary, FrameTarget, GpuReport, InferenceOptions, LaneReport, Orientation, Outcome,
-    OutputSize, Part, PictureOptions, Progress, Queues, Refused, SampleFile, SelftestReport, StressMemory,
-    StressReport, Target, UpscaleJob, UpscaleOptions, UpscalePlan, UpscaleReport, Way, WayReport, Written,
-    bench, selftest, stress,
+    Existing, FrameSummary, FrameTarget, GpuReport, Growth, InferenceOptions, LaneReport, MegapixelOptions,
+    Orientation, Outcome, OutputSize, Pace, Part, PictureOptions, Progress, Queues, Refused, SampleFile,
+    SelftestReport, SizeCost, StartStep, StressMemory, StressOptions, StressReport, Target, UpscaleJob,
+    UpscaleOptions, UpscalePlan, UpscaleReport, Way, WayReport, Written, bench, cost_per_megapixel,
+    cost_spread, selftest, stress,
 };
 #[cfg(feature = "upscale")]
 pub use verify::{

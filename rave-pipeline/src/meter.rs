@@ -1,5 +1,10 @@
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+
+use rave_core::{DeviceTimes, DeviceTotals};
+
+use crate::overlap::overlap;
 
 /// Counts one worker's items and times; written by its thread, read by anyone.
 #[derive(Debug)]
@@ -13,6 +18,8 @@ pub(crate) struct Meter {
     /// Whether the stage's own code runs, the wait for its output left out.
     is_working: AtomicBool,
     queue: QueueMeter,
+    /// When the stage's work ran on a device, if it runs there.
+    device: OnceLock<DeviceTimes>,
     /// What the times of items are counted from.
     epoch: Instant,
     first_item_nanos: AtomicU64,
@@ -39,10 +46,19 @@ impl Meter {
             waiting_for_output_nanos: AtomicU64::new(0),
             is_working: AtomicBool::new(false),
             queue: QueueMeter::default(),
+            device: OnceLock::new(),
             epoch: Instant::now(),
             first_item_nanos: AtomicU64::new(NEVER),
             settled_item_nanos: AtomicU64::new(NEVER),
             last_item_nanos: AtomicU64::new(NEVER),
+        }
+    }
+
+    /// Lets the report hold how long the stage's work took on its device.
+    pub(crate) fn watch_device(&self, times: Option<DeviceTimes>) {
+        if let Some(times) = times {
+            // Asked for once.
+            let _ = self.device.set(times);
         }
     }
 
@@ -114,6 +130,8 @@ impl Meter {
             waiting_for_input: time(&self.waiting_for_input_nanos),
             waiting_for_output: time(&self.waiting_for_output_nanos),
             queue: self.queue.read(),
+            device: self.device.get().map(DeviceTimes::totals),
+            device_times: self.device.get().cloned(),
             first_item: moment(&self.first_item_nanos),
             settled_item: moment(&self.settled_item_nanos),
             last_item: moment(&self.last_item_nanos),
@@ -172,6 +190,10 @@ pub struct StageReport {
     pub waiting_for_output: Duration,
     /// The queue before it.
     pub queue: QueueReport,
+    /// How long its work took on the device that it is enqueued on, by the device's clock; `None` if it works on the host.
+    pub device: Option<DeviceTotals>,
+    /// When.
+    pub(crate) device_times: Option<DeviceTimes>,
     /// When its first item was done, since the start.
     pub first_item: Option<Duration>,
     /// When its 32nd item was done, after which it is taken to have warmed up.
@@ -211,5 +233,12 @@ impl Report {
     /// The stage with this name.
     pub fn stage(&self, name: &str) -> Option<&StageReport> {
         self.stages.iter().find(|stage| stage.name == name)
+    }
+
+    /// The part, from 0 to 1, of one stage's time on a device during which work of another stage ran there too; of a long run
+    /// that of its end. `None` if one of them has no work on a device.
+    pub fn overlap(&self, of: &str, with: &str) -> Option<f64> {
+        let times = |name| self.stage(name)?.device_times.as_ref();
+        overlap(times(of)?, times(with)?)
     }
 }

@@ -92,6 +92,7 @@ pub(crate) fn run_stage<S: Stage>(
     control: &Control,
     meter: &Arc<Meter>,
 ) -> Ending {
+    meter.watch_device(stage.device_times());
     let input = Input::new(input, control, meter);
     let mut output = Output::new(output, control, meter);
     loop {

@@ -170,6 +170,15 @@ impl CudaConvert {
         })
     }
 
+    /// Adds the times of its work to `times` from now on, to which others may add.
+    ///
+    /// # Errors
+    /// [`Error::Cuda`].
+    pub fn note_in(&mut self, times: &DeviceTimes) -> Result<(), Error> {
+        self.timer = WorkTimer::with_times(self.pool.device(), &self.stream, times)?;
+        Ok(())
+    }
+
     /// What the emitted frames are.
     pub const fn output_info(&self) -> &VideoInfo {
         &self.output

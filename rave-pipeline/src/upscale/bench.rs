@@ -4,25 +4,20 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use rave_core::{
-    BoxError, Buffer, ChromaFilter, Frame, HostBuffer, HostFrame, HostPool, PixelFormat, Sink, Stage,
-    VideoInfo,
-};
-use rave_cuda::{CudaBuffer, CudaConvert, CudaFrame, Pool, Upload};
+use rave_core::{HostBuffer, PixelFormat};
 use rave_ffmpeg::{Demuxer, Input, VideoCodec};
-use rave_tensorrt::{Runtime, Upscaler};
+use rave_tensorrt::Runtime;
 
-use super::convert::{Conversions, Wanted};
+use super::alone::{Run, model_alone};
 use super::decode::Decoded;
 use super::device::{Network, Placed};
 use super::end::{Assembling, FrameEnd, Source};
-use super::enlarge::{Enlarged, upscaler_options, working_color};
-use super::line::{Line, LineIn, Whole};
+use super::enlarge::Enlarged;
+use super::line::Whole;
 use super::sinks::{CudaNullSink, NullSink};
-use super::synthetic::{Synthetic, write_clip};
+use super::synthetic::{Synthetic, synthetic_line, write_clip};
 use super::{Choice, Existing, FrameTarget, Target, UpscaleJob, UpscaleOptions};
-use crate::meter::Meter;
-use crate::{Chain, Control, Error, Report, StageReport};
+use crate::{Control, Error};
 
 /// What is measured.
 #[derive(Clone, Debug)]
@@ -35,14 +30,17 @@ pub struct BenchOptions {
     pub size: (u32, u32),
     /// Frames of the clip that is made, and of the ways without a file.
     pub frames: u64,
-    /// How often each way is measured, after a run that does not count; at least 3.
+    /// What is measured.
+    pub ways: Vec<Way>,
+    /// How often each way is measured, after a short run that does not count; at least 3.
     pub rounds: usize,
 }
 
 /// A way of using a job's parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Way {
-    /// The network alone, one frame after the other.
+    /// The network alone, over and over on the same picture in the same memory; on the CPU as a stage, one frame after the
+    /// other.
     Model,
     /// Conversion, network and conversion of frames that are there, as a chain.
     Chain,
@@ -50,13 +48,16 @@ pub enum Way {
     Decode,
     /// The whole job, but for the encoder.
     EndToEnd,
+    /// The same, and a digest of every frame.
+    Hashed,
     /// The whole job into a file.
     Encoded,
 }
 
 impl Way {
     /// All ways, in the order in which they alternate.
-    pub const ALL: [Self; 5] = [Self::Model, Self::Chain, Self::Decode, Self::EndToEnd, Self::Encoded];
+    pub const ALL: [Self; 6] =
+        [Self::Model, Self::Chain, Self::Decode, Self::EndToEnd, Self::Hashed, Self::Encoded];
 
     /// Its name in reports.
     pub const fn name(self) -> &'static str {
@@ -65,6 +66,7 @@ impl Way {
             Self::Chain => "chain",
             Self::Decode => "decode",
             Self::EndToEnd => "end_to_end",
+            Self::Hashed => "hashed",
             Self::Encoded => "encoded",
         }
     }
@@ -79,7 +81,7 @@ pub struct BenchReport {
     pub size: (u32, u32),
     /// What was chosen for the whole job.
     pub choices: Vec<Choice>,
-    /// Each way, in the order of [`Way::ALL`].
+    /// Each way, in the order in which they were asked for.
     pub ways: Vec<WayReport>,
 }
 
@@ -99,28 +101,32 @@ pub struct WayReport {
 impl WayReport {
     /// The median of the rounds, in frames a second.
     pub fn median(&self) -> f64 {
-        let mut sorted = self.rates.clone();
-        sorted.sort_unstable_by(f64::total_cmp);
-        sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
+        median(self.rates.clone())
     }
+}
+
+/// The middle one, or the upper one of two in the middle.
+pub(super) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
 impl BenchReport {
-    /// The median rate of `way` over that of `of`.
-    pub fn ratio(&self, way: Way, of: Way) -> f64 {
-        let median = |wanted| self.ways.iter().find(|way| way.way == wanted).map_or(0.0, WayReport::median);
-        median(way) / median(of)
+    /// The rate of `way` over that of `of` in each round; nothing if one of them was not measured.
+    pub fn ratios(&self, way: Way, of: Way) -> Vec<f64> {
+        let rates = |wanted| self.ways.iter().find(|way| way.way == wanted).map(|way| way.rates.iter());
+        let (Some(rates), Some(others)) = (rates(way), rates(of)) else { return Vec::new() };
+        rates.zip(others).map(|(rate, other)| rate / other).collect()
+    }
+
+    /// The median of [`ratios`](Self::ratios); `None` if one of the two was not measured.
+    pub fn ratio(&self, way: Way, of: Way) -> Option<f64> {
+        let ratios = self.ratios(way, of);
+        (!ratios.is_empty()).then(|| median(ratios))
     }
 }
 
-/// One run of a way.
-struct Run {
-    rate: f64,
-    bottleneck: Option<String>,
-    first_frame_seconds: f64,
-}
-
-/// Measures every way in turn, over and over, so that none has a better moment than the others.
+/// Measures every way in turn, over and over, there and back, so that none has a better moment than the others.
 ///
 /// `progress` is called before each run, with the number of the round; round 0 does not count.
 ///
@@ -144,9 +150,14 @@ pub fn bench(
     let bench = Bench { runtime, options, input: Input::File(clip), output: folder.file("encoded.mkv") };
     let mut report = bench.empty_report()?;
     for round in 0..=options.rounds.max(3) {
-        for way in &mut report.ways {
+        let mut order: Vec<_> = report.ways.iter_mut().collect();
+        if round % 2 == 1 {
+            order.reverse();
+        }
+        for way in order {
             progress(way.way, round);
-            let run = bench.once(way.way)?;
+            let length = if round == 0 { Length::Short } else { Length::Whole };
+            let run = bench.once(way.way, length)?;
             if round > 0 {
                 way.rates.push(run.rate);
             }
@@ -155,6 +166,17 @@ pub fn bench(
     }
     Ok(report)
 }
+
+/// How much of the clip is run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Length {
+    /// Enough to warm up.
+    Short,
+    Whole,
+}
+
+/// Frames of a short run.
+const SHORT: u64 = 48;
 
 struct Bench<'a> {
     runtime: &'a Runtime,
@@ -172,17 +194,20 @@ impl Bench<'_> {
             model: format!("{} ({})", plan.model.name, plan.model),
             size: (plan.source.width, plan.source.height),
             choices: plan.choices.clone(),
-            ways: Way::ALL.map(way).to_vec(),
+            ways: self.options.ways.iter().copied().map(way).collect(),
         })
     }
 
-    fn once(&self, way: Way) -> Result<Run, Error> {
+    fn once(&self, way: Way, length: Length) -> Result<Run, Error> {
+        let frames =
+            if length == Length::Short { SHORT.min(self.options.frames) } else { self.options.frames };
         match way {
-            Way::Model => self.model(),
-            Way::Chain => self.chain(),
-            Way::Decode => self.decode(),
-            Way::EndToEnd => self.job(&Target::Frames(FrameTarget::Null)),
-            Way::Encoded => self.job(&Target::File(self.output.clone())),
+            Way::Model => self.model(frames),
+            Way::Chain => self.chain(frames),
+            Way::Decode => self.decode(length),
+            Way::EndToEnd => self.job(&Target::Frames(FrameTarget::Null), length),
+            Way::Hashed => self.job(&Target::Frames(FrameTarget::Digest), length),
+            Way::Encoded => self.job(&Target::File(self.output.clone()), length),
         }
     }
 
@@ -191,11 +216,16 @@ impl Bench<'_> {
         UpscaleJob::open(self.runtime, &self.input, target, &options)
     }
 
-    fn job(&self, target: &Target) -> Result<Run, Error> {
+    fn job(&self, target: &Target, length: Length) -> Result<Run, Error> {
         let start = Instant::now();
         let job = self.open(target)?;
         let opening = start.elapsed().as_secs_f64();
-        let report = job.run(|_| {})?;
+        let control = job.control();
+        let report = job.run(|progress| {
+            if length == Length::Short && progress.frames >= SHORT {
+                control.finish();
+            }
+        })?;
         Ok(Run::of(&report.stages, opening))
     }
 
@@ -207,7 +237,7 @@ impl Bench<'_> {
         Synthetic::new(info.format, (info.width, info.height)).map_err(Error::leaf)
     }
 
-    fn decode(&self) -> Result<Run, Error> {
+    fn decode(&self, length: Length) -> Result<Run, Error> {
         let start = Instant::now();
         let control = Control::new();
         let mut job = Assembling::new(&self.options.upscale, &control);
@@ -222,11 +252,16 @@ impl Bench<'_> {
             }
         };
         let opening = start.elapsed().as_secs_f64();
-        let (_, report) = chain.run(&control, |_| {})?;
+        let (_, report) = chain.run(&control, |report| {
+            let frames = report.stages.last().map_or(0, |sink| sink.items_out);
+            if length == Length::Short && frames >= SHORT {
+                control.finish();
+            }
+        })?;
         Ok(Run::of(&report, opening))
     }
 
-    fn chain(&self) -> Result<Run, Error> {
+    fn chain(&self, frames: u64) -> Result<Run, Error> {
         let start = Instant::now();
         let control = Control::new();
         let mut job = Assembling::new(&self.options.upscale, &control);
@@ -234,7 +269,7 @@ impl Bench<'_> {
         let (pictures, stream) = (self.pictures()?, demuxer.video().clone());
         let placed = Placed::new(self.runtime, &self.options.upscale)?;
         let source = Source { input: &self.input, stream, info: *pictures.info() };
-        let line = synthetic_line(&pictures, &placed.network, self.options.frames)?;
+        let line = synthetic_line(&pictures, &placed.network, frames)?;
         let line = line.queue(self.options.upscale.queues.decoded);
         let enlarged = Enlarged::new(line, pictures.info(), placed.network, &mut job)?;
         let end = FrameEnd::new(enlarged.line, &source, &FrameTarget::Null, &mut job)?;
@@ -243,106 +278,8 @@ impl Bench<'_> {
         Ok(Run::of(&report, opening))
     }
 
-    fn model(&self) -> Result<Run, Error> {
-        let start = Instant::now();
-        let (upscale, pictures) = (&self.options.upscale, self.pictures()?);
-        let placed = Placed::new(self.runtime, upscale)?;
-        let format = placed.network.info().input_format(pictures.info().format);
-        let wanted = Wanted::rounded(format, working_color(pictures.info()));
-        let mut to_model = Conversions::new(pictures.info(), wanted)?;
-        let (info, frame) = (*to_model.output_info(), pictures.frame(&HostPool::new(), 0));
-        let frame = to_model.convert(frame).map_err(Error::leaf)?;
-        let options = upscaler_options(upscale);
-        match placed.network {
-            Network::Host(model) => {
-                let upscaler = Upscaler::<HostBuffer>::new(*model, &info, &options).map_err(Error::leaf)?;
-                let sink = NullSink::<HostBuffer>::new();
-                alone(upscaler, copies(frame, self.options.frames), sink, start)
-            }
-            Network::Device(model, gpu) => {
-                let frames = device_copies(&gpu.pool, &info, &frame, self.options.frames)?;
-                let upscaler = Upscaler::<CudaBuffer>::new(*model, &info, &options).map_err(Error::leaf)?;
-                let sink = CudaNullSink::new(&gpu.pool).map_err(Error::leaf)?;
-                alone(upscaler, frames, sink, start)
-            }
-        }
-    }
-}
-
-/// Frames where the network wants them: each is a copy of one that is there.
-pub(super) fn synthetic_line(pictures: &Synthetic, network: &Network, count: u64) -> Result<Line, Error> {
-    let (info, frame) = (*pictures.info(), pictures.frame(&HostPool::new(), 0));
-    Ok(match network {
-        Network::Host(_) => {
-            let chain = Chain::source("synthetic", copies(frame, count));
-            Line::Host(LineIn { chain, info })
-        }
-        Network::Device(_, gpu) => {
-            let chain = Chain::source("synthetic", device_copies(&gpu.pool, &info, &frame, count)?);
-            Line::Device(LineIn { chain, info }, gpu.pool.clone())
-        }
-    })
-}
-
-/// Copies of a frame, as many as are asked for.
-fn copies(frame: HostFrame, count: u64) -> impl Iterator<Item = Result<HostFrame, BoxError>> + use<> {
-    (0..count).map(move |_| Ok(frame.clone()))
-}
-
-fn device_copies(
-    pool: &Pool,
-    info: &VideoInfo,
-    frame: &HostFrame,
-    count: u64,
-) -> Result<impl Iterator<Item = Result<CudaFrame, BoxError>> + use<>, Error> {
-    let frame = Upload::new(pool, info).and_then(|mut upload| upload.upload(frame)).map_err(Error::leaf)?;
-    let copy = CudaConvert::new(pool, info, info.format, info.color, ChromaFilter::Bilinear);
-    let mut copy = copy.map_err(Error::leaf)?;
-    Ok((0..count).map(move |_| Ok(copy.convert(&frame)?)))
-}
-
-/// Runs the network on this thread.
-fn alone<B: Buffer, K: Sink<Input = Frame<B>>>(
-    mut upscaler: Upscaler<B>,
-    frames: impl Iterator<Item = Result<Frame<B>, BoxError>>,
-    mut sink: K,
-    opened_at: Instant,
-) -> Result<Run, Error> {
-    let opening = opened_at.elapsed().as_secs_f64();
-    let (meter, start, mut done) = (Meter::new("model"), Instant::now(), Vec::new());
-    let mut take = |done: &mut Vec<Frame<B>>| {
-        done.drain(..).try_for_each(|frame| {
-            sink.write(frame)?;
-            meter.count_out();
-            Ok::<_, BoxError>(())
-        })
-    };
-    for frame in frames {
-        let frame = frame.map_err(Error::Leaf)?;
-        upscaler.process(frame, &mut |frame| done.push(frame)).map_err(Error::Leaf)?;
-        take(&mut done).map_err(Error::Leaf)?;
-    }
-    upscaler.finish(&mut |frame| done.push(frame)).map_err(Error::Leaf)?;
-    take(&mut done).map_err(Error::Leaf)?;
-    sink.finish().map_err(Error::Leaf)?;
-    let stage = meter.read(start);
-    Ok(Run::of_stage(&stage, opening, None))
-}
-
-impl Run {
-    /// By the last stage.
-    fn of(report: &Report, opening_seconds: f64) -> Self {
-        let bottleneck = report.bottleneck().map(|stage| stage.name.clone());
-        match report.stages.last() {
-            Some(sink) => Self::of_stage(sink, opening_seconds, bottleneck),
-            None => Self { rate: 0.0, bottleneck, first_frame_seconds: 0.0 },
-        }
-    }
-
-    fn of_stage(stage: &StageReport, opening_seconds: f64, bottleneck: Option<String>) -> Self {
-        let first = stage.first_item.unwrap_or_default().as_secs_f64();
-        let rate = stage.rate().unwrap_or_default();
-        Self { rate, bottleneck, first_frame_seconds: opening_seconds + first }
+    fn model(&self, frames: u64) -> Result<Run, Error> {
+        model_alone(self.runtime, &self.options.upscale, &self.pictures()?, frames)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Conversions of frames, in host memory or on a GPU, in one step or two.
 
 use rave_core::{
-    BoxError, ChromaFilter, ColorSpec, Convert, Dither, HostFrame, PixelFormat, Stage, VideoInfo,
+    BoxError, ChromaFilter, ColorSpec, Convert, DeviceTimes, Dither, HostFrame, PixelFormat, Stage, VideoInfo,
 };
 use rave_cuda::{CudaConvert, CudaFrame, Pool};
 
@@ -114,8 +114,11 @@ impl CudaConversions {
             return Ok(Some(Self { output: *direct.output_info(), steps: vec![direct] }));
         }
         let Some(to_rgb) = one(from, wanted.with(PixelFormat::RGB_F32))? else { return Ok(None) };
-        let from_rgb = one(to_rgb.output_info(), wanted)?;
-        Ok(from_rgb.map(|last| Self { output: *last.output_info(), steps: vec![to_rgb, last] }))
+        let Some(mut from_rgb) = one(to_rgb.output_info(), wanted)? else { return Ok(None) };
+        if let Some(times) = to_rgb.device_times() {
+            from_rgb.note_in(&times).map_err(Error::leaf)?;
+        }
+        Ok(Some(Self { output: *from_rgb.output_info(), steps: vec![to_rgb, from_rgb] }))
     }
 
     pub(super) const fn output_info(&self) -> &VideoInfo {
@@ -134,5 +137,10 @@ impl Stage for CudaConversions {
 
     fn finish(&mut self, _: &mut dyn FnMut(CudaFrame)) -> Result<(), BoxError> {
         Ok(())
+    }
+
+    /// All steps add to one record.
+    fn device_times(&self) -> Option<DeviceTimes> {
+        self.steps.first().and_then(Stage::device_times)
     }
 }

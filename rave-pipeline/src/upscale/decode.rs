@@ -69,28 +69,39 @@ impl Decoded {
         job: &mut Assembling<'_>,
     ) -> Result<Self, Error> {
         let stream = demuxer.video().clone();
-        let packets = Chain::source("demux", demuxer).queue(job.options.queues.packets);
+        Self::of_packets(Chain::source("demux", demuxer), &stream, gpu, is_model_on_gpu, job)
+    }
+
+    /// The same for packets of `stream` that come from elsewhere.
+    pub(super) fn of_packets(
+        packets: Chain<Packet>,
+        stream: &VideoStream,
+        gpu: Option<&Gpu>,
+        is_model_on_gpu: bool,
+        job: &mut Assembling<'_>,
+    ) -> Result<Self, Error> {
+        let packets = packets.queue(job.options.queues.packets);
         let options = job.options;
         match (options.decoder, gpu) {
             (DecoderChoice::Nvdec, Some(gpu)) => {
-                let decoder = GpuDecoder::new(&stream, &gpu.pool, options).map_err(Error::Leaf)?;
-                Ok(Self::in_hardware(packets, decoder, &stream, gpu, job))
+                let decoder = GpuDecoder::new(stream, &gpu.pool, options).map_err(Error::Leaf)?;
+                Ok(Self::in_hardware(packets, decoder, stream, gpu, job))
             }
             (DecoderChoice::Auto, Some(gpu)) if is_model_on_gpu => {
-                match GpuDecoder::or_software(&stream, &gpu.pool, options) {
-                    Ok(decoder) => Ok(Self::in_hardware(packets, decoder, &stream, gpu, job)),
+                match GpuDecoder::or_software(stream, &gpu.pool, options) {
+                    Ok(decoder) => Ok(Self::in_hardware(packets, decoder, stream, gpu, job)),
                     Err(error) => {
                         let refused = vec![Refused::by("nvdec", &*error)];
-                        Self::in_software(packets, &stream, refused, job)
+                        Self::in_software(packets, stream, refused, job)
                     }
                 }
             }
             (DecoderChoice::Auto, _) if options.inference.device != DeviceChoice::Cpu => {
                 let refused = vec![Refused::because("nvdec", "the model runs on the CPU")];
-                Self::in_software(packets, &stream, refused, job)
+                Self::in_software(packets, stream, refused, job)
             }
             (DecoderChoice::Auto | DecoderChoice::Nvdec | DecoderChoice::Software, _) => {
-                Self::in_software(packets, &stream, Vec::new(), job)
+                Self::in_software(packets, stream, Vec::new(), job)
             }
         }
     }

@@ -21,6 +21,7 @@ use super::output::OutputFile;
 use super::samples::{SampleWriter, sample_format};
 use super::sinks::{CudaDigestSink, CudaNullSink, DigestSink, FrameSummary, NullSink};
 use super::stages::Output;
+use super::startup::Startup;
 use super::target::{Destination, FrameTarget, SampleFile, Target};
 use crate::{Assembly, Control, Error};
 
@@ -138,12 +139,20 @@ pub(super) struct Assembling<'a> {
     pub(super) notices: Vec<String>,
     /// What is done about fields.
     pub(super) fields: FieldPlan,
+    pub(super) startup: Startup,
 }
 
 impl<'a> Assembling<'a> {
     pub(super) fn new(options: &'a UpscaleOptions, control: &'a Control) -> Self {
-        let (choices, notices) = (Vec::new(), Vec::new());
-        Self { options, control, memory: HostMemory::default(), choices, notices, fields: FieldPlan::Kept }
+        Self {
+            options,
+            control,
+            memory: HostMemory::default(),
+            choices: Vec::new(),
+            notices: Vec::new(),
+            fields: FieldPlan::Kept,
+            startup: Startup::begin(),
+        }
     }
 }
 

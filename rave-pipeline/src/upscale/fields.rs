@@ -1,7 +1,7 @@
 //! Whether pictures are made of two fields, and making one of them.
 
 use rave_core::{BoxError, CombDetector, CombReport, Deinterlace, FieldOrder, Fields, Stage};
-use rave_ffmpeg::{DecoderOptions, Demuxer, Input, SoftwareDecoder};
+use rave_ffmpeg::{DecoderOptions, Demuxer, DemuxerOptions, Input, SoftwareDecoder};
 
 use super::decode::Decoded;
 use super::end::Assembling;
@@ -33,7 +33,7 @@ pub(super) enum FieldPlan {
 
 /// The first frames of a stream, as far as fields are concerned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Sample {
+pub(super) struct Sample {
     flagged: u64,
     seen: CombReport,
 }
@@ -41,24 +41,32 @@ struct Sample {
 /// Frames that are looked at.
 const SAMPLE_FRAMES: u64 = 40;
 
+/// Frames that are looked at where interlacing is not to be expected and decoding takes long.
+const FEW_FRAMES: u64 = 8;
+
+/// No interlaced video format has more lines (ITU-R BT.709-6), coded in blocks of 16.
+const MOST_INTERLACED_LINES: u32 = 1088;
+
 impl Sample {
     /// Looks at the first frames from the wanted beginning on with a reader of its own. What can be read only once is not
     /// looked at; a failure ends the sample, and is the job's own to meet.
-    fn take(input: &Input, job: &Assembling<'_>) -> Self {
+    pub(super) fn take(input: &Input, options: &DemuxerOptions) -> Self {
         let mut sample = Self::default();
         if input.is_seekable()
-            && let Err(error) = sample.decode(input, job)
+            && let Err(error) = sample.decode(input, options)
         {
             tracing::debug!(%error, "sample of the first frames");
         }
         sample
     }
 
-    fn decode(&mut self, input: &Input, job: &Assembling<'_>) -> Result<(), BoxError> {
-        let mut options = job.options.demuxer.clone();
+    fn decode(&mut self, input: &Input, options: &DemuxerOptions) -> Result<(), BoxError> {
+        let mut options = options.clone();
         options.range.end = None;
         let demuxer = Demuxer::open(input, &options)?;
         let mut decoder = SoftwareDecoder::new(demuxer.video(), &DecoderOptions::default())?;
+        let info = demuxer.video().info();
+        let wanted = if info.height > MOST_INTERLACED_LINES { FEW_FRAMES } else { SAMPLE_FRAMES };
         let mut detector = CombDetector::new();
         for packet in demuxer {
             let mut seen = Ok(());
@@ -68,7 +76,7 @@ impl Sample {
             })?;
             seen?;
             self.seen = detector.report();
-            if self.seen.frames >= SAMPLE_FRAMES {
+            if self.seen.frames >= wanted {
                 break;
             }
         }
@@ -144,11 +152,10 @@ impl Decoded {
     /// Appends the deinterlacer where the options or the first frames ask for it.
     pub(super) fn deinterlaced(
         self,
-        input: &Input,
+        sample: Sample,
         job: &mut Assembling<'_>,
     ) -> Result<(Self, FieldPlan), Error> {
         let wanted = job.options.picture.deinterlacing;
-        let sample = Sample::take(input, job);
         let (plan, notice) = sample.plan(wanted);
         job.notices.extend(notice.map(str::to_owned));
         job.fields = plan;

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rave_core::{BoxError, Code, HostFrame, Packet, Stage, VideoInfo};
+use rave_core::{BoxError, Code, DeviceTimes, HostFrame, Packet, Stage, VideoInfo};
 use rave_cuda::{CudaFrame, Pool, Upload};
 use rave_ffmpeg::{
     BitstreamFilter, Corruption, DecodeReportHandle, DecoderOptions, SoftwareDecoder, VideoStream,
@@ -251,6 +251,10 @@ impl Stage for GpuDecoder {
                 })
             }
         }
+    }
+
+    fn device_times(&self) -> Option<DeviceTimes> {
+        Some(self.report.device_times())
     }
 }
 

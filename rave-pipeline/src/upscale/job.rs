@@ -1,3 +1,5 @@
+use std::thread::{self, Scope};
+
 use rave_ffmpeg::{Demuxer, Input, MuxSummary};
 use rave_tensorrt::Runtime;
 
@@ -5,14 +7,15 @@ use super::check::OutputCheck;
 use super::decode::{DecodeCounts, Decoded};
 use super::device::{Gpu, Network, Placed};
 use super::end::{Assembling, End, FileEnd, FrameEnd, Goal, Source};
-use super::fields::FieldPlan;
+use super::fields::{FieldPlan, Sample};
 use super::lanes::{EnlargedLanes, Inference};
 use super::output::check_target;
 use super::picture;
 use super::progress::{Progress, ProgressMeter};
 use super::report::{GpuReport, UpscalePlan, UpscaleReport, Written};
 use super::stages::{Record, SharedRecord};
-use super::{Target, UpscaleOptions};
+use super::startup::{Beside, Startup};
+use super::{OutputSize, Target, UpscaleOptions};
 use crate::verify::JobSource;
 use crate::{Control, Error, Report, Verification};
 
@@ -24,6 +27,7 @@ pub struct UpscaleJob {
     /// `None` if the output is not to be checked.
     check: Option<OutputCheck>,
     watched: Watched,
+    startup: Startup,
 }
 
 /// What is told by the parts of a job while they work on their threads.
@@ -54,41 +58,71 @@ impl UpscaleJob {
         options.check()?;
         let goal = Goal::new(target)?;
         check_names(input, target, options)?;
+        thread::scope(|scope| Self::open_beside(scope, runtime, input, goal, options))
+    }
+
+    /// GPU and model are loaded, and the first frames are looked at, beside the opening of the source.
+    fn open_beside<'scope>(
+        scope: &'scope Scope<'scope, '_>,
+        runtime: &'scope Runtime,
+        input: &'scope Input,
+        goal: Goal<'_>,
+        options: &'scope UpscaleOptions,
+    ) -> Result<Self, Error> {
+        let mut startup = Startup::begin();
+        let early = is_model_known(input, options)
+            .then(|| Startup::beside(scope, GPU_AND_MODEL, || Placed::new(runtime, options)));
         let demuxer = Demuxer::open(input, &options.demuxer).map_err(Error::leaf)?;
+        startup.done("input");
+        let sample = Startup::beside(scope, "look for combing", || Sample::take(input, &options.demuxer));
         let info = demuxer.video().info();
         let scale = options.picture.size.built_in_factor(info, options.scale);
-        Self::assembled(runtime, (input, demuxer), goal, &UpscaleOptions { scale, ..options.clone() })
+        let options = UpscaleOptions { scale, ..options.clone() };
+        let placed = match early {
+            Some(placed) => placed.join(&mut startup),
+            None => {
+                let placed = Placed::new(runtime, &options);
+                startup.done(GPU_AND_MODEL);
+                placed
+            }
+        }?;
+        Self::assembled((input, demuxer), (placed, sample, startup), goal, &options)
     }
 
     /// Puts the line together from its beginning to its end: each part is made of what the one before gives.
     fn assembled(
-        runtime: &Runtime,
         (input, demuxer): (&Input, Demuxer),
+        (placed, sample, startup): (Placed, Beside<'_, Sample>, Startup),
         goal: Goal<'_>,
         options: &UpscaleOptions,
     ) -> Result<Self, Error> {
         let control = Control::new();
-        let mut job = Assembling::new(options, &control);
+        let mut job = Assembling { startup, ..Assembling::new(options, &control) };
         let stream = demuxer.video().clone();
         let announced_frames =
             demuxer.media().streams[stream.index()].frame_count.filter(|_| stream.is_whole());
         let check = output_check(input, &demuxer, options);
-        let placed = Placed::new(runtime, options)?;
         job.choices.extend(placed.choices);
         let model = placed.network.info().clone();
         let is_model_on_gpu = matches!(placed.network, Network::Device(..));
         let decoded = Decoded::open(demuxer, placed.gpu.as_ref(), is_model_on_gpu, &mut job)?;
-        let (decoded, fields) = decoded.deinterlaced(input, &mut job)?;
+        job.startup.done("decoder");
+        let sample = sample.join(&mut job.startup);
+        let (decoded, fields) = decoded.deinterlaced(sample, &mut job)?;
         let Decoded { line, info, record, counts } = decoded.prepared(&mut job)?;
         let source = Source { input, stream, info };
+        job.startup.done("pictures before the model");
         let networks = std::iter::once(placed.network).chain(placed.others).collect();
         let EnlargedLanes { line, inference } = EnlargedLanes::new(line, &source.info, networks, &mut job)?;
+        job.startup.done("model session and first run");
         let (line, repeated) = picture::repeated(line, &source.info, &mut job)?;
         let end = End::new(line, &source, goal, &mut job)?;
+        job.startup.done("output");
+        let startup = job.startup.clone();
         let plan = plan(&source, model, &end, job);
         let (gpu, record, decoding) = (placed.gpu, repeated.unwrap_or(record), counts);
         let watched = Watched { gpu, announced_frames, fields, record, decoding, inference, control };
-        Ok(Self { plan, end, check, watched })
+        Ok(Self { plan, end, check, watched, startup })
     }
 
     /// Stops the job while it runs, from any thread.
@@ -111,15 +145,25 @@ impl UpscaleJob {
     /// [`Error::OutputUnchecked`] and [`Error::OutputUnnamed`] do.
     /// [`Error::Abandoned`] after [`Control::abandon`].
     pub fn run(self, mut progress: impl FnMut(&Progress)) -> Result<UpscaleReport, Error> {
-        let Self { plan, end, check, watched } = self;
+        let Self { plan, end, check, watched, mut startup } = self;
+        startup.done("announcement");
         let mut meter = ProgressMeter::new(plan.estimated_frames);
         let progress = |report: &Report| progress(&meter.update(report));
         let (written, stages) = match end {
             End::File(end) => watched.run_to_file(end, &plan, check.as_ref(), progress)?,
             End::Frames(end) => watched.run_to_frames(end, progress)?,
         };
-        Ok(watched.report(plan, written, stages))
+        Ok(watched.report(plan, written, stages, startup))
     }
+}
+
+const GPU_AND_MODEL: &str = "GPU and model";
+
+/// Whether the model can be loaded before the source is open: which built-in one it is may depend on the source's size. A file
+/// that is not there is an error at once.
+fn is_model_known(input: &Input, options: &UpscaleOptions) -> bool {
+    let is_chosen = options.model.is_some() || options.picture.size == OutputSize::Model;
+    is_chosen && matches!(input, Input::File(path) if path.is_file())
 }
 
 /// Refuses an output that would replace the source, or another file unasked.
@@ -206,7 +250,7 @@ impl Watched {
         if is_stopped { Error::Abandoned } else { error }
     }
 
-    fn report(self, plan: UpscalePlan, written: Written, stages: Report) -> UpscaleReport {
+    fn report(self, plan: UpscalePlan, written: Written, stages: Report, startup: Startup) -> UpscaleReport {
         let is_cut_short = self.control.is_finishing();
         let (decoding, switched_decoder) = (self.decoding.get(), self.decoding.switched());
         let accounted = decoding.frames + decoding.discarded_by_edit_list;
@@ -223,6 +267,7 @@ impl Watched {
             inference: self.inference.get(),
             gpu: self.gpu.map(|gpu| GpuReport { device: gpu.info, pool: gpu.pool.health() }),
             lanes: self.inference.lanes(&stages),
+            startup: startup.with_first_items(&stages),
             stages,
             missing_frames: announced.map_or(0, |announced| announced.saturating_sub(accounted)),
             interlaced_frames,

@@ -78,6 +78,8 @@ mod tests {
             waiting_for_input: Duration::ZERO,
             waiting_for_output: Duration::ZERO,
             queue: crate::QueueReport::default(),
+            device: None,
+            device_times: None,
             first_item: None,
             settled_item: None,
             last_item: None,

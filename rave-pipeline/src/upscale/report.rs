@@ -1,6 +1,7 @@
 //! What a job is going to do, and what it did.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rave_core::VideoInfo;
 use rave_cuda::{DeviceInfo, PoolHealth};
@@ -13,6 +14,7 @@ use crate::{Report, StageReport, Verification};
 
 use super::choice::Choice;
 use super::sinks::FrameSummary;
+use super::startup::{self, StartStep};
 use super::target::FrameTarget;
 
 /// What a job is going to do.
@@ -55,6 +57,8 @@ pub struct UpscaleReport {
     pub lanes: Vec<LaneReport>,
     /// Times and counts of the stages.
     pub stages: Report,
+    /// Where the time went until the first frame came out.
+    pub startup: Vec<StartStep>,
     /// Frames that the source's header announces but that are not in the file or could not be decoded.
     pub missing_frames: u64,
     /// Frames that are two fields: they were enlarged as if they were pictures, and are encoded as such.
@@ -113,6 +117,17 @@ impl LaneReport {
 }
 
 impl UpscaleReport {
+    /// When the first packet or frame was written, since the job was to be opened.
+    pub fn first_out(&self) -> Option<Duration> {
+        startup::first_out(&self.startup)
+    }
+
+    /// The part, from 0 to 1, of the decoder's time on the GPU during which the model ran, too: see
+    /// [`Report::overlap`]. `None` if one of them is not on the GPU.
+    pub fn decoding_during_inference(&self) -> Option<f64> {
+        self.stages.overlap("decode", "upscale")
+    }
+
     /// Frames in the output: as many as were decoded, if that was checked.
     pub const fn frames(&self) -> u64 {
         match &self.written {

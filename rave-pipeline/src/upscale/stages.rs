@@ -1,7 +1,9 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rave_core::{BoxError, Buffer, FieldOrder, Frame, FrameInfo, Packet, Sink, Stage, Timestamp};
+use rave_core::{
+    BoxError, Buffer, DeviceTimes, FieldOrder, Frame, FrameInfo, Packet, Sink, Stage, Timestamp,
+};
 use rave_ffmpeg::{MuxSummary, Muxer, VideoStream};
 
 use crate::Control;
@@ -74,6 +76,10 @@ impl<B: Buffer, D: Stage<Input = Packet, Output = Frame<B>>> Stage for Recording
             self.record.lock().note(frame.info());
             emit(frame);
         })
+    }
+
+    fn device_times(&self) -> Option<DeviceTimes> {
+        self.decoder.device_times()
     }
 }
 

@@ -1,21 +1,37 @@
 //! Whether a job stays as it is for as long as it runs.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use rave_core::PixelFormat;
-use rave_cuda::{Pool, PoolHealth};
+use rave_core::{PixelFormat, VideoInfo};
+use rave_ffmpeg::{Demuxer, Input};
 use rave_tensorrt::Runtime;
 
-use super::bench::synthetic_line;
 use super::convert::Wanted;
-use super::device::Placed;
+use super::decode::Decoded;
+use super::device::{Network, Placed};
 use super::end::Assembling;
 use super::enlarge::{Enlarged, working_color};
-use super::line::Whole;
-use super::sinks::{CudaNullSink, NullSink};
-use super::synthetic::Synthetic;
+use super::line::{Line, Whole};
+use super::looping::Looping;
+use super::sinks::{CudaNullSink, FrameSummary, NullSink};
+use super::steadiness::{Growth, Pace, StressMemory, Watch};
+use super::synthetic::{Synthetic, synthetic_line};
 use super::{Choice, UpscaleOptions};
-use crate::{Control, Error};
+use crate::{Assembly, Chain, Control, Error, Report};
+
+/// What is run, and for how long.
+#[derive(Clone, Debug)]
+pub struct StressOptions {
+    /// The job, of which the options count.
+    pub upscale: UpscaleOptions,
+    /// A file that is decoded over and over; `None` for frames that are there.
+    pub input: Option<PathBuf>,
+    /// Size of the frames that are there, in pixels.
+    pub size: (u32, u32),
+    /// For how long.
+    pub duration: Duration,
+}
 
 /// What a long run of the chain was like after it had warmed up.
 #[derive(Clone, Debug)]
@@ -24,81 +40,114 @@ pub struct StressReport {
     pub choices: Vec<Choice>,
     /// How long it ran in all.
     pub elapsed: Duration,
-    /// Frames that went in and out.
+    /// Frames that were decoded, or were there, and frames that came out.
     pub frames: (u64, u64),
     /// Frames a second.
     pub rate: f64,
+    /// Whether it got slower; `None` of a run that was too short.
+    pub pace: Option<Pace>,
     /// The GPU's memory, if it ran there.
     pub memory: Option<StressMemory>,
+    /// By how much the process grew; `None` where the system does not say what it holds.
+    pub growth: Option<Growth>,
     /// What was not as it has to be, a sentence each.
     pub failures: Vec<String>,
-}
-
-/// GPU memory in the measured phase.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StressMemory {
-    /// Buffers that were taken from the pool.
-    pub taken: u64,
-    /// Those among them that the driver had to allocate.
-    pub allocated: u64,
-    /// Bytes that the pool gave back to the driver or took from it, at most, against the beginning of the phase.
-    pub pool_drift_bytes: u64,
-    /// By how much the GPU's free memory differed at most, in bytes. Other programs on the GPU are in it.
-    pub device_drift_bytes: u64,
 }
 
 /// How far the memory of a GPU may drift.
 const ENVELOPE_BYTES: u64 = 2 << 20;
 
+/// How far host memory may grow: the C library's allocator keeps some of what FFmpeg's threads give back, more or less of it.
+const HOST_ENVELOPE_BYTES: u64 = 16 << 20;
+
+/// By how much the last minute may be slower than the second.
+const SLOWER: f64 = 0.03;
+
+/// Windows in which a single frame more or less counts are not judged.
+const LEAST_FRAMES: f64 = 100.0;
+
 /// The part of the time that is for warming up.
 const WARM_UP: u32 = 4;
 
-/// Runs conversion, network and conversion for `duration` on frames of `size` that are there.
+/// Runs conversion, network and conversion, and decoding if there is a file, for as long as `options` say.
 ///
 /// # Errors
 /// Those of [`UpscaleJob::open`](super::UpscaleJob::open) and of the stages. That memory drifts is no error: it is in the
 /// report.
-pub fn stress(
-    runtime: &Runtime,
-    options: &UpscaleOptions,
-    size: (u32, u32),
-    duration: Duration,
-) -> Result<StressReport, Error> {
-    options.check()?;
-    let control = Control::new();
-    let mut job = Assembling::new(options, &control);
-    let pictures = Synthetic::new(PixelFormat::YUV420P, size).map_err(Error::leaf)?;
-    let placed = Placed::new(runtime, options)?;
-    job.choices.extend(placed.choices);
-    let line = synthetic_line(&pictures, &placed.network, u64::MAX)?.queue(options.queues.decoded);
-    let line = Enlarged::new(line, pictures.info(), placed.network, &mut job)?.line;
-    let wanted = Wanted::rounded(pictures.info().format, working_color(pictures.info()));
-    let line = line.convert("postprocess", wanted, &mut job.notices)?.queue(options.queues.upscaled);
-    let mut watch = Watch { pool: line.pool().cloned(), warm_up: duration / WARM_UP, phase: None };
-    let chain = match line.whole()? {
-        Whole::Host(line) => line.chain.sink("null", NullSink::new()),
-        Whole::Device(line, pool) => line.chain.sink("null", CudaNullSink::new(&pool).map_err(Error::leaf)?),
+pub fn stress(runtime: &Runtime, options: &StressOptions) -> Result<StressReport, Error> {
+    options.upscale.check()?;
+    let (control, duration) = (Control::new(), options.duration);
+    let mut job = Assembling::new(&options.upscale, &control);
+    let placed = Placed::new(runtime, &options.upscale)?;
+    job.choices.extend(placed.choices.clone());
+    let (line, source) = match &options.input {
+        Some(path) => decoded_line(&Input::File(path.clone()), &placed, &mut job)?,
+        None => {
+            let pictures = Synthetic::new(PixelFormat::YUV420P, options.size).map_err(Error::leaf)?;
+            (synthetic_line(&pictures, &placed.network, u64::MAX)?, *pictures.info())
+        }
     };
+    let pool = placed.gpu.as_ref().map(|gpu| gpu.pool.clone());
+    let mut watch = Watch::new(pool, duration / WARM_UP, duration);
+    let chain = to_null(line, &source, placed, &mut job)?;
     let (_, report) = chain.run(&control, |report| {
         // The last report is of a chain that has ended and given its memory back.
         if report.elapsed >= duration {
             control.finish();
         } else {
-            watch.look(report.elapsed);
+            watch.look(report.elapsed, report.stages.last().map_or(0, |sink| sink.items_out));
         }
     })?;
-    let [into, out] =
-        [report.stages.first(), report.stages.last()].map(|stage| stage.map_or(0, |stage| stage.items_out));
     let mut result = StressReport {
         choices: job.choices,
         elapsed: report.elapsed,
-        frames: (into, out),
+        frames: frames(&report),
         rate: report.stages.last().and_then(|sink| sink.rate()).unwrap_or_default(),
+        pace: watch.pace().filter(|pace| pace.early * pace.window.as_secs_f64() >= LEAST_FRAMES),
         memory: watch.memory(),
+        growth: watch.growth(),
         failures: Vec::new(),
     };
     result.failures = failures(&result);
     Ok(result)
+}
+
+/// The frames of a file, over and over.
+fn decoded_line(
+    input: &Input,
+    placed: &Placed,
+    job: &mut Assembling<'_>,
+) -> Result<(Line, VideoInfo), Error> {
+    let demuxer = Demuxer::open(input, &job.options.demuxer).map_err(Error::leaf)?;
+    let stream = demuxer.video().clone();
+    let packets = Chain::source("demux", Looping::new(input, &job.options.demuxer, demuxer));
+    let is_on_gpu = matches!(placed.network, Network::Device(..));
+    let decoded = Decoded::of_packets(packets, &stream, placed.gpu.as_ref(), is_on_gpu, job)?;
+    Ok((decoded.line, decoded.info))
+}
+
+/// Appends conversion, network, conversion and a sink that drops the frames.
+pub(super) fn to_null(
+    line: Line,
+    source: &VideoInfo,
+    placed: Placed,
+    job: &mut Assembling<'_>,
+) -> Result<Assembly<FrameSummary>, Error> {
+    let queues = job.options.queues;
+    let line = Enlarged::new(line.queue(queues.decoded), source, placed.network, job)?.line;
+    let wanted = Wanted::rounded(source.format, working_color(source));
+    let line = line.convert("postprocess", wanted, &mut job.notices)?.queue(queues.upscaled);
+    Ok(match line.whole()? {
+        Whole::Host(line) => line.chain.sink("null", NullSink::new()),
+        Whole::Device(line, pool) => line.chain.sink("null", CudaNullSink::new(&pool).map_err(Error::leaf)?),
+    })
+}
+
+/// Frames that the decoder or the source gave, and those that came out.
+fn frames(report: &Report) -> (u64, u64) {
+    let source = report.stage("decode").or(report.stages.first());
+    let count = |stage: Option<&crate::StageReport>| stage.map_or(0, |stage| stage.items_out);
+    (count(source), count(report.stages.last()))
 }
 
 fn failures(report: &StressReport) -> Vec<String> {
@@ -106,7 +155,23 @@ fn failures(report: &StressReport) -> Vec<String> {
     if report.frames.0 != report.frames.1 {
         failures.push(format!("{} frames went in, {} came out", report.frames.0, report.frames.1));
     }
-    let Some(memory) = report.memory else { return failures };
+    failures.extend(report.pace.and_then(slower));
+    failures.extend(report.memory.iter().flat_map(of_gpu));
+    failures.extend(report.growth.iter().flat_map(of_process));
+    failures
+}
+
+fn slower(Pace { window, early, late }: Pace) -> Option<String> {
+    let seconds = window.as_secs_f64();
+    (late < early * (1.0 - SLOWER)).then(|| {
+        format!(
+            "the last {seconds:.0} s gave {late:.1} frames a second, the second {seconds:.0} s {early:.1}"
+        )
+    })
+}
+
+fn of_gpu(memory: &StressMemory) -> Vec<String> {
+    let mut failures = Vec::new();
     if memory.allocated > 0 {
         failures.push(format!("{} of {} buffers had to be allocated", memory.allocated, memory.taken));
     }
@@ -118,47 +183,53 @@ fn failures(report: &StressReport) -> Vec<String> {
     failures
 }
 
-/// Looks at the memory while the chain runs.
-struct Watch {
-    pool: Option<Pool>,
-    warm_up: Duration,
-    phase: Option<Phase>,
+fn of_process(growth: &Growth) -> Vec<String> {
+    let limits = [
+        ("bytes of host memory", growth.resident_bytes, HOST_ENVELOPE_BYTES),
+        ("open handles", growth.handles, 0),
+        ("threads", growth.threads, 0),
+    ];
+    let over = limits.into_iter().filter(|(_, more, limit)| more > limit);
+    over.map(|(what, more, _)| format!("{more} more {what} than after the warm-up")).collect()
 }
 
-/// What was seen since the warm-up.
-struct Phase {
-    first: PoolHealth,
-    first_free_bytes: usize,
-    pool_drift_bytes: u64,
-    device_drift_bytes: u64,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Watch {
-    fn look(&mut self, elapsed: Duration) {
-        let Some(pool) = self.pool.as_ref().filter(|_| elapsed >= self.warm_up) else { return };
-        let Ok(device) = pool.device().info() else { return };
-        let (health, free_bytes) = (pool.health(), device.free_bytes);
-        let phase = self.phase.get_or_insert(Phase {
-            first: health,
-            first_free_bytes: free_bytes,
-            pool_drift_bytes: 0,
-            device_drift_bytes: 0,
-        });
-        let drift = |first: usize, now: usize| first.abs_diff(now) as u64;
-        let pool_drift = drift(phase.first.allocated_bytes, health.allocated_bytes);
-        phase.pool_drift_bytes = phase.pool_drift_bytes.max(pool_drift);
-        phase.device_drift_bytes = phase.device_drift_bytes.max(drift(phase.first_free_bytes, free_bytes));
-    }
-
-    fn memory(&self) -> Option<StressMemory> {
-        let (pool, phase) = (self.pool.as_ref()?, self.phase.as_ref()?);
-        let (first, last) = (phase.first, pool.health());
-        let allocated = last.misses - first.misses;
-        Some(StressMemory {
-            taken: last.hits - first.hits + allocated,
-            allocated,
-            pool_drift_bytes: phase.pool_drift_bytes,
-            device_drift_bytes: phase.device_drift_bytes,
-        })
+    #[test]
+    fn what_is_not_steady_is_said() {
+        let steady = StressReport {
+            choices: Vec::new(),
+            elapsed: Duration::from_secs(600),
+            frames: (10, 10),
+            rate: 1.0,
+            pace: Some(Pace { window: Duration::from_secs(60), early: 100.0, late: 97.5 }),
+            memory: Some(StressMemory {
+                taken: 9,
+                allocated: 0,
+                pool_drift_bytes: 0,
+                device_drift_bytes: 1 << 21,
+            }),
+            growth: Some(Growth { resident_bytes: 1 << 20, handles: 0, threads: 0 }),
+            failures: Vec::new(),
+        };
+        assert_eq!(failures(&steady), Vec::<String>::new());
+        let broken = StressReport {
+            frames: (10, 9),
+            pace: Some(Pace { window: Duration::from_secs(60), early: 100.0, late: 96.0 }),
+            memory: Some(StressMemory {
+                taken: 9,
+                allocated: 1,
+                pool_drift_bytes: 3 << 20,
+                device_drift_bytes: 0,
+            }),
+            growth: Some(Growth { resident_bytes: 1 << 30, handles: 9, threads: 1 }),
+            ..steady
+        };
+        let said = failures(&broken);
+        assert_eq!(said.len(), 7, "{said:?}");
+        assert_eq!(said[1], "the last 60 s gave 96.0 frames a second, the second 60 s 100.0");
+        assert_eq!(said[5], "9 more open handles than after the warm-up");
     }
 }

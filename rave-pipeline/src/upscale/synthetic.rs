@@ -3,11 +3,14 @@
 use std::path::Path;
 
 use rave_core::{
-    BoxError, ColorSpec, FieldOrder, FrameInfo, HostFrame, HostPool, Layout, PixelFormat, Range, Rational,
-    Siting, TimeBase, Timestamp, VideoInfo,
+    BoxError, ChromaFilter, ColorSpec, FieldOrder, FrameInfo, HostFrame, HostPool, Layout, PixelFormat,
+    Range, Rational, Siting, TimeBase, Timestamp, VideoInfo,
 };
+use rave_cuda::{CudaConvert, CudaFrame, Pool, Upload};
 use rave_ffmpeg::{Container, EncoderOptions, Muxer, MuxerOptions, SoftwareEncoder, VideoCodec};
 
+use super::device::Network;
+use super::line::{Line, LineIn};
 use crate::{Chain, Control, Error};
 
 /// Frames a second.
@@ -104,4 +107,39 @@ pub(super) fn write_clip(
     let chain =
         Chain::source("synthetic", frames).then("encode", encoder).sink("mux", muxer.map_err(Error::leaf)?);
     chain.run(&Control::new(), |_| {}).map(drop)
+}
+
+/// Frames where the network wants them: each is a copy of one that is there.
+pub(super) fn synthetic_line(pictures: &Synthetic, network: &Network, count: u64) -> Result<Line, Error> {
+    let (info, frame) = (*pictures.info(), pictures.frame(&HostPool::new(), 0));
+    Ok(match network {
+        Network::Host(_) => {
+            let chain = Chain::source("synthetic", copies(frame, count));
+            Line::Host(LineIn { chain, info })
+        }
+        Network::Device(_, gpu) => {
+            let chain = Chain::source("synthetic", device_copies(&gpu.pool, &info, &frame, count)?);
+            Line::Device(LineIn { chain, info }, gpu.pool.clone())
+        }
+    })
+}
+
+fn device_copies(
+    pool: &Pool,
+    info: &VideoInfo,
+    frame: &HostFrame,
+    count: u64,
+) -> Result<impl Iterator<Item = Result<CudaFrame, BoxError>> + use<>, Error> {
+    let frame = Upload::new(pool, info).and_then(|mut upload| upload.upload(frame)).map_err(Error::leaf)?;
+    let copy = CudaConvert::new(pool, info, info.format, info.color, ChromaFilter::Bilinear);
+    let mut copy = copy.map_err(Error::leaf)?;
+    Ok((0..count).map(move |_| Ok(copy.convert(&frame)?)))
+}
+
+/// Copies of a frame, as many as are asked for.
+pub(super) fn copies(
+    frame: HostFrame,
+    count: u64,
+) -> impl Iterator<Item = Result<HostFrame, BoxError>> + use<> {
+    (0..count).map(move |_| Ok(frame.clone()))
 }
