@@ -43,12 +43,12 @@ bench gpu [PART..]       PART is depths, start, sizes or speed; all by default
              needs `pip install torch PyNvVideoCodec` in python3
     -i FILE, --clips FOLDER   what to upscale; may be repeated; 20 s of H.264 and HEVC in 720p and 1080p are made by default
     --models FOLDER           also these ONNX files (1.1 and 0.97 are asked of SRVGG networks)
-    --device cuda:N           cuda:0 by default
+    --python MODE             eager, compiled, both (the default) or off
     --seconds N               only the first N seconds of each clip
     --rounds N                3 or more
     --budget SECONDS          begin nothing after that; what was not measured is named
-    --rave PROGRAM            measure this program; then neither cargo nor a checkout is needed (nor ffmpeg, if clips are
-                              given), and results go to target/bench in the current folder
+    --rave PROGRAM            measure the bin/rave of an unpacked bundle; then neither cargo nor a checkout is needed (nor
+                              ffmpeg, if clips are given), and results go to target/bench in the current folder
 bench encode [--input FILE]
     the software encoders with 1, 2 and 4 workers on FILE or a 4K test picture: speed, busy cores, quality
 bench media [--filter TEXT]

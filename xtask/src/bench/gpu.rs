@@ -3,6 +3,7 @@
 mod clips;
 mod depths;
 mod models;
+mod network;
 mod options;
 mod peer;
 mod program;
@@ -22,6 +23,7 @@ use crate::run as build;
 use crate::workspace::Workspace;
 
 use models::Model;
+use network::Networks;
 use options::{Options, Part};
 use program::Rave;
 
@@ -45,6 +47,7 @@ struct Bench {
     workspace: Workspace,
     options: Options,
     rave: Rave,
+    networks: Networks,
     clips: Vec<PathBuf>,
     models: Vec<Model>,
     started: Instant,
@@ -62,7 +65,8 @@ impl Bench {
             Some(program) => program.clone(),
             None => build::build_program(&workspace)?,
         };
-        let rave = Rave { program, device: options.device.clone() };
+        let rave = Rave { program };
+        let networks = Networks::prepare(&workspace, &options)?;
         let clips = clips::find(&workspace, &options)?;
         let (models, absent) = models::find(&workspace, &options)?;
         let results = Map::from_iter([
@@ -73,6 +77,7 @@ impl Bench {
             workspace,
             options,
             rave,
+            networks,
             clips,
             models,
             started: Instant::now(),

@@ -1,7 +1,7 @@
 use serde_json::json;
 
-use super::Bench;
 use super::clips::stem;
+use super::{Bench, models};
 use crate::bench::comparison::{Bound, Comparison};
 use crate::failure::Failure;
 
@@ -11,13 +11,13 @@ const SECONDS: &str = "4";
 
 /// The same digests at every depth of the queues.
 pub fn run(bench: &mut Bench) -> Result<(), Failure> {
-    let (clip, model) = (bench.clips[0].clone(), bench.models[bench.models.len() - 1].argument.clone());
+    let (clip, model) = (bench.clips[0].clone(), models::BUILT_IN);
     let (mut digests, mut frames) = (Vec::new(), 0);
     for depth in DEPTHS {
         if !bench.has_time_for("depths") {
             return Ok(());
         }
-        let job = bench.rave.job(&clip, &model, "hash:", &flags(depth));
+        let job = bench.rave.job(&clip, model, "hash:", &flags(depth));
         let Some(job) = bench.attempt("depths", job) else { return Ok(()) };
         frames = job.frames;
         digests.push(job.report["frame_digests"].to_string());

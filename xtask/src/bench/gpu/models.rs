@@ -1,5 +1,5 @@
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::clips::{in_folder, stem};
 use super::options::Options;
@@ -9,7 +9,7 @@ use crate::workspace::Workspace;
 /// Networks of the kind that the promise is about, by the names that their weights are published under.
 const KNOWN: &[&str] = &["2x_AnimeJaNai_HD_V3_Compact", "realesr-animevideov3-x2-fp16"];
 /// The GPU's default model.
-const BUILT_IN: &str = "rave-x2";
+pub const BUILT_IN: &str = "rave-x2";
 /// Of the network's own speed, what the whole job must have.
 const WANTED: f64 = 0.97;
 /// The same for the built-in network, which takes so little that all else weighs more.
@@ -37,9 +37,10 @@ pub fn find(workspace: &Workspace, options: &Options) -> Result<(Vec<Model>, Vec
         let name = stem(file);
         name != BUILT_IN && (is_given(file) || KNOWN.contains(&name.as_str()))
     });
-    let mut models: Vec<Model> = heavy.map(Model::of_file).collect();
+    let mut models: Vec<Model> = heavy.map(|file| Model::of_file(file)).collect();
     let absent = KNOWN.iter().filter(|name| models.iter().all(|model| model.name != **name));
-    let absent = absent.map(|name| format!("{name}: no {name}.onnx in --models or $RAVE_MEDIA/weights")).collect();
+    let absent =
+        absent.map(|name| format!("{name}: no {name}.onnx in --models or $RAVE_MEDIA/weights")).collect();
     models.push(Model {
         name: BUILT_IN.into(),
         argument: BUILT_IN.into(),
@@ -58,9 +59,9 @@ fn folders(workspace: &Workspace, options: &Options) -> Vec<PathBuf> {
 }
 
 impl Model {
-    fn of_file(file: &PathBuf) -> Self {
+    fn of_file(file: &Path) -> Self {
         let argument = file.to_string_lossy().into_owned();
-        Self { name: stem(file), argument, file: Some(file.clone()), wanted: WANTED }
+        Self { name: stem(file), argument, file: Some(file.to_path_buf()), wanted: WANTED }
     }
 }
 

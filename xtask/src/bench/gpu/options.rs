@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::peer::Mode;
 use crate::failure::Failure;
 
 /// What is measured.
@@ -38,7 +39,8 @@ pub struct Options {
     pub clips: Vec<PathBuf>,
     /// Folders of ONNX files.
     pub models: Vec<PathBuf>,
-    pub device: String,
+    /// How the Python pipeline runs its network; none leaves it out.
+    pub python: Vec<Mode>,
     /// Of each clip, from its start; `None` for all of it.
     pub seconds: Option<u32>,
     pub rounds: usize,
@@ -54,7 +56,7 @@ pub fn parse(words: &[&str]) -> Result<Options, Failure> {
         inputs: Vec::new(),
         clips: Vec::new(),
         models: Vec::new(),
-        device: "cuda:0".into(),
+        python: Mode::ALL.to_vec(),
         seconds: None,
         rounds: 3,
         budget: None,
@@ -83,7 +85,7 @@ impl Options {
             "-i" => self.inputs.push(value()?.into()),
             "--clips" => self.clips.push(value()?.into()),
             "--models" => self.models.push(value()?.into()),
-            "--device" => self.device = value()?.into(),
+            "--python" => self.python = modes(value()?)?,
             "--seconds" => self.seconds = Some(number(name, value()?)?),
             "--rounds" => self.rounds = number(name, value()?)? as usize,
             "--budget" => self.budget = Some(Duration::from_secs(number(name, value()?)?.into())),
@@ -95,6 +97,20 @@ impl Options {
     /// Whether clips are given.
     pub fn has_clips(&self) -> bool {
         !(self.inputs.is_empty() && self.clips.is_empty())
+    }
+}
+
+fn modes(text: &str) -> Result<Vec<Mode>, Failure> {
+    match text {
+        "off" => Ok(Vec::new()),
+        "both" => Ok(Mode::ALL.to_vec()),
+        _ => {
+            let mode = Mode::ALL.into_iter().find(|mode| mode.name() == text);
+            let mode = mode.ok_or_else(|| {
+                Failure::Usage(format!("--python is eager, compiled, both or off, not `{text}`"))
+            })?;
+            Ok(vec![mode])
+        }
     }
 }
 
@@ -114,11 +130,20 @@ mod tests {
         assert_eq!((options.inputs, options.rounds), (vec![PathBuf::from("a.mp4")], 5));
         assert_eq!(options.budget, Some(Duration::from_secs(60)));
         assert_eq!(parse(&[]).unwrap().parts, Part::ALL);
+        assert_eq!(parse(&["--python", "eager"]).unwrap().python, [Mode::Eager]);
+        assert!(parse(&["--python", "off"]).unwrap().python.is_empty());
     }
 
     #[test]
     fn what_is_not_understood_is_a_usage_error() {
-        for words in [&["fast"][..], &["--rounds", "2"], &["--seconds", "0"], &["-i"], &["--budget", "x"]] {
+        for words in [
+            &["fast"][..],
+            &["--rounds", "2"],
+            &["--seconds", "0"],
+            &["-i"],
+            &["--budget", "x"],
+            &["--python", "fast"],
+        ] {
             assert!(matches!(parse(words), Err(Failure::Usage(_))), "{words:?}");
         }
     }

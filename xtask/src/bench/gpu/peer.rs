@@ -44,7 +44,7 @@ impl Mode {
 
 impl Peer {
     /// Starts it; where that is not possible, the text says why.
-    pub fn start(workspace: &Workspace, device: &str) -> Result<Result<Self, String>, Failure> {
+    pub fn start(workspace: &Workspace) -> Result<Result<Self, String>, Failure> {
         let folder = workspace.target.join("bench/peers");
         fs::create_dir_all(&folder).on("create", &folder)?;
         for (name, text) in SCRIPTS {
@@ -55,7 +55,6 @@ impl Peer {
         let stderr = File::create(&log).on("create", &log)?;
         let mut python = Command::new("python3");
         python.arg(folder.join(SCRIPTS[0].0)).arg("--serve");
-        python.env("CUDA_VISIBLE_DEVICES", device.trim_start_matches("cuda:"));
         python.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
         Ok(Self::greet(&mut python, &log))
     }
@@ -133,12 +132,16 @@ mod tests {
     #[test]
     fn requests_are_answered_one_by_one() {
         let log = std::env::temp_dir().join(format!("rave-xtask-peer-{}", std::process::id()));
-        let script = "echo '{\"torch\":\"2\"}'; read line; echo \"$line\"; read line; echo '{\"error\":\"no\"}'";
+        let script =
+            "echo '{\"torch\":\"2\"}'; read line; echo \"$line\"; read line; echo '{\"error\":\"no\"}'";
         let mut peer = shell(script, &log).unwrap();
         assert_eq!(peer.versions, json!({ "torch": "2" }));
         let files = (Path::new("a.mp4"), Path::new("m.onnx"));
         let echoed = peer.measure("model", Mode::Eager, files, &job()).unwrap();
-        assert_eq!((&echoed["way"], &echoed["mode"], &echoed["frames"]), (&json!("model"), &json!("eager"), &json!(50)));
+        assert_eq!(
+            (&echoed["way"], &echoed["mode"], &echoed["frames"]),
+            (&json!("model"), &json!("eager"), &json!(50))
+        );
         assert_eq!(peer.measure("model", Mode::Compiled, files, &job()), Err("no".into()));
         let ended = peer.measure("model", Mode::Eager, files, &job()).unwrap_err();
         assert!(ended.starts_with("the Python pipeline ended"), "{ended}");

@@ -7,10 +7,12 @@ use serde_json::{Value, json};
 use crate::failure::Failure;
 use crate::process;
 
-/// The program that is measured, on one device.
+/// By name, so that a machine without a GPU is an error.
+const DEVICE: &str = "cuda:0";
+
+/// The program that is measured.
 pub struct Rave {
     pub program: PathBuf,
-    pub device: String,
 }
 
 /// One job from start to end.
@@ -23,29 +25,15 @@ pub struct Job {
     pub report: Value,
 }
 
-/// The network alone against the whole job, as `rave bench` measures them in turn.
-pub struct Alone {
-    /// Frames a second of the network.
-    pub model: f64,
-    pub report: Value,
-}
-
 impl Rave {
     /// Upscales `clip` into `output`.
     pub fn job(&self, clip: &Path, model: &str, output: &str, flags: &[String]) -> Result<Job, Failure> {
-        let mut command = self.command("upscale", model);
-        command.arg("-i").arg(clip).args(["-o", output, "-q", "-y", "--progress", "none", "--verify", "off"]);
+        let mut command = Command::new(&self.program);
+        command.args(["upscale", "-m", model, "--device", DEVICE, "--json", "-q", "-y", "--verify", "off"]);
+        command.arg("-i").arg(clip).args(["-o", output]);
         let start = Instant::now();
         let report = run(command.args(flags))?;
         Job::read(report, start.elapsed().as_secs_f64())
-    }
-
-    /// The network alone, with pictures of the clip's size.
-    pub fn alone(&self, clip: &Path, model: &str, rounds: usize) -> Result<Alone, Failure> {
-        let mut command = self.command("bench", model);
-        command.arg("-i").arg(clip).args(["--rounds", &rounds.to_string()]);
-        let report = run(&mut command)?;
-        Ok(Alone { model: way(&report, "model")?, report })
     }
 
     /// What it says of itself.
@@ -58,26 +46,12 @@ impl Rave {
     pub fn devices(&self) -> Result<Value, Failure> {
         run(Command::new(&self.program).args(["devices", "--json"]))
     }
-
-    fn command(&self, name: &str, model: &str) -> Command {
-        let mut command = Command::new(&self.program);
-        command.args([name, "-m", model, "--device", &self.device, "--json"]);
-        command
-    }
 }
 
 fn run(command: &mut Command) -> Result<Value, Failure> {
     let text = process::output(command)?;
     serde_json::from_str(&text)
         .map_err(|cause| Failure::Message(format!("result of `{}`: {cause}", process::line(command))))
-}
-
-/// The median rate of a way that `rave bench` measured.
-pub fn way(report: &Value, name: &str) -> Result<f64, Failure> {
-    let ways = report["ways"].as_array().into_iter().flatten();
-    let way = ways.into_iter().find(|way| way["way"] == name);
-    way.and_then(|way| way["median_frames_per_second"].as_f64())
-        .ok_or_else(|| Failure::Message(format!("rave bench gives no rate of `{name}`")))
 }
 
 impl Job {
@@ -124,12 +98,5 @@ mod tests {
         assert_eq!((job.frames, job.rate, job.start_seconds, job.digest()), (101, 50.0, 1.25, "ab"));
         assert_eq!(job.first_items(), [json!(["demux", 0.1]), json!(["hash", 0.5])]);
         assert!(Job::read(json!({ "frames": 1 }), 1.0).is_err());
-    }
-
-    #[test]
-    fn a_way_is_found_by_its_name() {
-        let report = json!({ "ways": [{ "way": "model", "median_frames_per_second": 46.5 }] });
-        assert_eq!(way(&report, "model"), Ok(46.5));
-        assert!(way(&report, "chain").is_err());
     }
 }

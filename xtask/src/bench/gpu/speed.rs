@@ -4,8 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::Bench;
 use super::clips::stem;
+use super::network::Alone;
 use super::peer::{Mode, Peer};
-use super::program::{Alone, Job};
+use super::program::Job;
 use crate::bench::comparison::{Bound, Comparison, median};
 use crate::failure::Failure;
 
@@ -14,13 +15,7 @@ const WANTED_OF_EAGER: f64 = 1.1;
 
 /// Each clip with each network.
 pub fn run(bench: &mut Bench) -> Result<(), Failure> {
-    let mut peer = match Peer::start(&bench.workspace, &bench.options.device)? {
-        Ok(peer) => Some(peer),
-        Err(reason) => {
-            bench.absent.push(format!("the Python pipeline: {reason}"));
-            None
-        }
-    };
+    let mut peer = start_peer(bench)?;
     let mut rows = Vec::new();
     for clip in bench.clips.clone() {
         for index in 0..bench.models.len() {
@@ -39,9 +34,26 @@ pub fn run(bench: &mut Bench) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The Python pipeline, if it is wanted and there.
+fn start_peer(bench: &mut Bench) -> Result<Option<Peer>, Failure> {
+    if bench.options.python.is_empty() {
+        return Ok(None);
+    }
+    match Peer::start(&bench.workspace)? {
+        Ok(peer) => Ok(Some(peer)),
+        Err(reason) => {
+            bench.absent.push(format!("the Python pipeline: {reason}"));
+            Ok(None)
+        }
+    }
+}
+
+/// Pictures in a round of the network alone.
+const RUNS: u32 = 40;
+
 /// What was measured of one clip and network.
 struct Row {
-    alone: Alone,
+    alone: Vec<Alone>,
     jobs: Vec<Job>,
     peers: Vec<(Mode, Python)>,
 }
@@ -55,21 +67,26 @@ struct Python {
 }
 
 impl Row {
-    fn measure(bench: &mut Bench, peer: Option<&mut Peer>, clip: &Path, index: usize) -> Result<Self, Failure> {
-        let (rave, model, rounds) = (&bench.rave, &bench.models[index], bench.options.rounds);
+    fn measure(
+        bench: &mut Bench,
+        peer: Option<&mut Peer>,
+        clip: &Path,
+        index: usize,
+    ) -> Result<Self, Failure> {
+        let model = &bench.models[index];
         let flags: Vec<String> =
             bench.options.seconds.iter().flat_map(|seconds| ["-t".into(), seconds.to_string()]).collect();
-        let mut contest = Contest::new(peer, clip, model.file.as_deref());
-        let mut jobs = Vec::new();
-        for round in 1..=rounds {
-            let job = rave.job(clip, &model.argument, "hash:", &flags)?;
+        let mut contest = Contest::new(peer, &bench.options.python, clip, model.file.as_deref());
+        let (mut alone, mut jobs) = (Vec::new(), Vec::new());
+        for round in 1..=bench.options.rounds {
+            let job = bench.rave.job(clip, &model.argument, "hash:", &flags)?;
+            alone.push(bench.networks.measure(&model.argument, job.size(), RUNS, 1)?);
             contest.round(&job);
             eprintln!("bench: {}, {}: round {round}: {:.2} fps", model.name, stem(clip), job.rate);
             jobs.push(job);
         }
         contest.model_alone(&jobs[0]);
-        let peers = contest.modes;
-        Ok(Self { alone: rave.alone(clip, &model.argument, rounds)?, jobs, peers })
+        Ok(Self { alone, jobs, peers: contest.modes })
     }
 
     fn rate(&self) -> f64 {
@@ -84,7 +101,7 @@ impl Row {
             ratio: self.rate() / rate,
             wanted,
         };
-        let mut lines = vec![against("its network alone", self.alone.model, Bound::AtLeast(wanted))];
+        let mut lines = vec![against("its network alone", Alone::rate(&self.alone), Bound::AtLeast(wanted))];
         for (mode, python) in self.peers.iter().filter(|(_, python)| !python.whole.is_empty()) {
             let wanted = if *mode == Mode::Eager { Bound::AtLeast(WANTED_OF_EAGER) } else { Bound::Open };
             lines.push(against(&format!("Python, {}", mode.name()), python.rate(), wanted));
@@ -101,7 +118,8 @@ impl Row {
             "whole_fps": each(|job| json!(job.rate)), "start_seconds": each(|job| json!(job.start_seconds)),
             "digests": each(|job| json!(job.digest())),
             "bottlenecks": each(|job| job.report["bottleneck"].clone()),
-            "alone": self.alone.report, "of_alone": self.rate() / self.alone.model,
+            "alone": self.alone.iter().map(|alone| &alone.report).collect::<Vec<_>>(),
+            "of_alone": self.rate() / Alone::rate(&self.alone),
             "python": peers.collect::<Map<String, Value>>(),
         })
     }
@@ -127,8 +145,8 @@ struct Contest<'a> {
 }
 
 impl<'a> Contest<'a> {
-    fn new(peer: Option<&'a mut Peer>, clip: &'a Path, model: Option<&'a Path>) -> Self {
-        Self { peer, clip, model, modes: Mode::ALL.map(|mode| (mode, Python::default())).into() }
+    fn new(peer: Option<&'a mut Peer>, modes: &[Mode], clip: &'a Path, model: Option<&'a Path>) -> Self {
+        Self { peer, clip, model, modes: modes.iter().map(|mode| (*mode, Python::default())).collect() }
     }
 
     fn round(&mut self, job: &Job) {
@@ -161,13 +179,11 @@ mod tests {
     #[test]
     fn a_row_is_set_against_the_network_and_both_pipelines() {
         let job = |rate| Job { frames: 100, rate, start_seconds: 1.0, report: json!({ "digest": "ab" }) };
-        let python = |rate: f64| Python {
-            whole: vec![json!({ "frames_per_second": rate })],
-            ..Python::default()
-        };
+        let python =
+            |rate: f64| Python { whole: vec![json!({ "frames_per_second": rate })], ..Python::default() };
         let failed = Python { failure: Some("no compiler".into()), ..Python::default() };
         let mut row = Row {
-            alone: Alone { model: 50.0, report: Value::Null },
+            alone: vec![Alone { model_millis: 20.0, stage_millis: 20.1, report: Value::Null }],
             jobs: vec![job(48.0), job(49.0), job(30.0)],
             peers: vec![(Mode::Eager, python(40.0)), (Mode::Compiled, python(60.0))],
         };
