@@ -7,6 +7,7 @@ mod compare;
 mod devices;
 mod encode;
 mod failures;
+mod hdr;
 mod picture;
 mod schema;
 mod streams;
