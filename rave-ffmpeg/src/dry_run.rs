@@ -72,9 +72,12 @@ fn adds_codec_delay(container: &Container, stream: StreamRef<'_>, path: &Path) -
     const TICKS: i64 = 1000;
     let millis = TimeBase::new(1, 1000).map_err(|_| AvError::INVALID_DATA)?;
     let url = file_url(path);
+    // Of one stereo stream: FFmpeg's parser does not find the packet below among several streams.
+    let mut parameters = stream.parameters().to_owned()?;
+    parameters.set_extradata(&opus_head(stream.parameters().initial_padding()))?;
     let mut output = OutputContext::create(container.format(), &url)?;
     output.add_stream(NewStream {
-        parameters: stream.parameters(),
+        parameters: parameters.as_ref(),
         codec_tag: 0,
         time_base: millis,
         sample_aspect_ratio: None,
@@ -93,6 +96,14 @@ fn adds_codec_delay(container: &Container, stream: StreamRef<'_>, path: &Path) -
     input.read(&mut packet)?;
     let read = packet.pts().ok_or(AvError::INVALID_DATA)?;
     Ok((read - TICKS).abs() <= 1)
+}
+
+/// Opus's identification header (RFC 7845, 5.1) of stereo with this pre-skip.
+fn opus_head(pre_skip: i64) -> Vec<u8> {
+    let pre_skip = u16::try_from(pre_skip).unwrap_or(0).to_le_bytes();
+    let mut head = b"OpusHead\x01\x02".to_vec();
+    head.extend(pre_skip.into_iter().chain(48_000_u32.to_le_bytes()).chain([0; 3]));
+    head
 }
 
 /// Refuses a container in which the picture would lose its rotation, or gives a sentence about the loss.

@@ -286,6 +286,22 @@ fn a_part_is_held_to_the_range_that_the_report_tells() {
 }
 
 #[test]
+fn sound_of_several_coded_streams_keeps_its_time() {
+    let folder = Folder::new();
+    let arguments = "-f lavfi -i testsrc2=s=64x48:r=25:d=1 -f lavfi -i sine=r=48000:d=1 -ac 6 -c:v libvpx-vp9 -cpu-used 8 \
+        -deadline realtime -c:a libopus -mapping_family 1";
+    let source = folder.clip("source.webm", arguments);
+    for name in ["large.mkv", "large.webm"] {
+        let codec = if name.ends_with("webm") { &["--codec", "vp9", "--preset", "p1"][..] } else { &[] };
+        let output = folder.file(name);
+        let (input, output) = (source.to_str().unwrap(), output.to_str().unwrap());
+        let arguments = ["-i", input, "-o", output, "--json", "-m", "resize-cubic-x2"];
+        let found = rave(arguments.iter().chain(codec)).succeeded().json()["verification"].clone();
+        assert_eq!(verdict(&found, "sync", Some(1)), Some("same"), "{name}: {found}");
+    }
+}
+
+#[test]
 fn a_caption_that_ends_at_another_time_is_seen() {
     let folder = Folder::new();
     let film = |name: &str, ends: [&str; 2], codec: &str| {

@@ -188,7 +188,7 @@ impl Parameters {
         self.set_extradata(data)
     }
 
-    pub(super) fn set_extradata(&mut self, data: &[u8]) -> Result<(), AvError> {
+    pub(crate) fn set_extradata(&mut self, data: &[u8]) -> Result<(), AvError> {
         const PADDING: usize = ffi::AV_INPUT_BUFFER_PADDING_SIZE as usize;
         let size = i32::try_from(data.len()).map_err(|_| AvError::NO_MEMORY)?;
         let raw = self.as_ptr();
