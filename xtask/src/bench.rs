@@ -44,7 +44,7 @@ bench gpu [PART..]       PART is depths, start, sizes or speed; all by default
     -i FILE, --clips FOLDER   what to upscale; may be repeated; 20 s of H.264 and HEVC in 720p and 1080p are made by default
     --models FOLDER           also these ONNX files (1.1 and 0.97 are asked of SRVGG networks)
     --python MODE             eager, compiled, both (the default) or off
-    --seconds N               only the first N seconds of each clip
+    --filter TEXT             only networks and clips whose names, as in the table, contain TEXT
     --rounds N                3 or more
     --budget SECONDS          begin nothing after that; what was not measured is named
     --rave PROGRAM            measure the bin/rave of an unpacked bundle; then neither cargo nor a checkout is needed (nor

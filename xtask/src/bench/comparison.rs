@@ -1,3 +1,5 @@
+use std::fmt;
+
 use super::table::Table;
 use crate::failure::Failure;
 
@@ -34,6 +36,12 @@ impl Bound {
             Bound::AtMost(most) => format!("<= {most}"),
             Bound::Open => String::new(),
         }
+    }
+}
+
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} to {}, {:.3}", self.what, self.ours, self.theirs, self.ratio)
     }
 }
 

@@ -3,7 +3,6 @@
 mod clips;
 mod depths;
 mod models;
-mod network;
 mod options;
 mod peer;
 mod program;
@@ -23,7 +22,6 @@ use crate::run as build;
 use crate::workspace::Workspace;
 
 use models::Model;
-use network::Networks;
 use options::{Options, Part};
 use program::Rave;
 
@@ -47,7 +45,6 @@ struct Bench {
     workspace: Workspace,
     options: Options,
     rave: Rave,
-    networks: Networks,
     clips: Vec<PathBuf>,
     models: Vec<Model>,
     started: Instant,
@@ -66,7 +63,6 @@ impl Bench {
             None => build::build_program(&workspace)?,
         };
         let rave = Rave { program };
-        let networks = Networks::prepare(&workspace, &options)?;
         let clips = clips::find(&workspace, &options)?;
         let (models, absent) = models::find(&workspace, &options)?;
         let results = Map::from_iter([
@@ -77,7 +73,6 @@ impl Bench {
             workspace,
             options,
             rave,
-            networks,
             clips,
             models,
             started: Instant::now(),
@@ -99,7 +94,9 @@ impl Bench {
 
     /// Keeps what was measured, in the file too, so that what comes later cannot take it away.
     fn keep(&mut self, part: &str, value: Value, comparisons: Vec<Comparison>) -> Result<(), Failure> {
-        eprint!("{}", comparison::to_table(&comparisons).to_text());
+        for line in &comparisons {
+            eprintln!("bench: {line}");
+        }
         self.comparisons.extend(comparisons);
         self.results.insert(part.to_string(), value);
         self.save().map(drop)

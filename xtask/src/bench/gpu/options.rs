@@ -41,8 +41,8 @@ pub struct Options {
     pub models: Vec<PathBuf>,
     /// How the Python pipeline runs its network; none leaves it out.
     pub python: Vec<Mode>,
-    /// Of each clip, from its start; `None` for all of it.
-    pub seconds: Option<u32>,
+    /// A part of the names of the pairs of network and clip; empty for all.
+    pub filter: String,
     pub rounds: usize,
     /// After which nothing is begun.
     pub budget: Option<Duration>,
@@ -57,7 +57,7 @@ pub fn parse(words: &[&str]) -> Result<Options, Failure> {
         clips: Vec::new(),
         models: Vec::new(),
         python: Mode::ALL.to_vec(),
-        seconds: None,
+        filter: String::new(),
         rounds: 3,
         budget: None,
     };
@@ -86,7 +86,7 @@ impl Options {
             "--clips" => self.clips.push(value()?.into()),
             "--models" => self.models.push(value()?.into()),
             "--python" => self.python = modes(value()?)?,
-            "--seconds" => self.seconds = Some(number(name, value()?)?),
+            "--filter" => self.filter = value()?.into(),
             "--rounds" => self.rounds = number(name, value()?)? as usize,
             "--budget" => self.budget = Some(Duration::from_secs(number(name, value()?)?.into())),
             _ => return Err(Failure::Usage(format!("bench gpu has no part and no option `{name}`"))),
@@ -139,7 +139,7 @@ mod tests {
         for words in [
             &["fast"][..],
             &["--rounds", "2"],
-            &["--seconds", "0"],
+            &["--budget", "0"],
             &["-i"],
             &["--budget", "x"],
             &["--python", "fast"],

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::failure::Failure;
 use crate::process;
@@ -10,9 +10,25 @@ use crate::process;
 /// By name, so that a machine without a GPU is an error.
 const DEVICE: &str = "cuda:0";
 
+/// Pictures in a round of the network alone.
+const RUNS: &str = "120";
+/// The same where it is about sizes, of which the largest cost much.
+const SIZE_RUNS: &str = "48";
+
 /// The program that is measured.
 pub struct Rave {
     pub program: PathBuf,
+}
+
+/// What `rave bench` has measured in turn.
+#[derive(Debug, PartialEq)]
+pub struct Rates {
+    /// Frames a second of the network alone, and of the whole job with a digest of each frame.
+    pub model: f64,
+    pub whole: f64,
+    /// The median of the rounds' ratios.
+    pub whole_of_model: f64,
+    pub report: Value,
 }
 
 /// One job from start to end.
@@ -36,6 +52,24 @@ impl Rave {
         Job::read(report, start.elapsed().as_secs_f64())
     }
 
+    /// The network alone and the whole job, `rounds` times in turn.
+    pub fn rates(&self, clip: &Path, model: &str, rounds: usize) -> Result<Rates, Failure> {
+        let mut command = self.bench(model, rounds);
+        let report = run(command.arg("-i").arg(clip).args(["--ways", "model,hashed", "--frames", RUNS]))?;
+        Rates::read(report)
+    }
+
+    /// What a megapixel costs at these sizes.
+    pub fn costs(&self, model: &str, sizes: &str, rounds: usize) -> Result<Value, Failure> {
+        run(self.bench(model, rounds).args(["--sizes", sizes, "--frames", SIZE_RUNS]))
+    }
+
+    fn bench(&self, model: &str, rounds: usize) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(["bench", "-m", model, "--device", DEVICE, "--json", "--rounds", &rounds.to_string()]);
+        command
+    }
+
     /// What it says of itself.
     pub fn version(&self) -> Option<String> {
         let text = process::output(Command::new(&self.program).arg("--version")).ok()?;
@@ -54,6 +88,22 @@ fn run(command: &mut Command) -> Result<Value, Failure> {
         .map_err(|cause| Failure::Message(format!("result of `{}`: {cause}", process::line(command))))
 }
 
+impl Rates {
+    fn read(report: Value) -> Result<Self, Failure> {
+        let find = |list: &str, name: &str| {
+            let mut items = report[list].as_array().into_iter().flatten();
+            items.find(|item| item["way"] == name).cloned().unwrap_or_default()
+        };
+        let rate = |name: &str| find("ways", name)["median_frames_per_second"].as_f64();
+        match (rate("model"), rate("hashed"), find("ratios", "hashed")["ratio"].as_f64()) {
+            (Some(model), Some(whole), Some(whole_of_model)) => {
+                Ok(Self { model, whole, whole_of_model, report })
+            }
+            _ => Err(Failure::Message(format!("rave bench gives no rates: {report}"))),
+        }
+    }
+}
+
 impl Job {
     fn read(report: Value, wall_seconds: f64) -> Result<Self, Failure> {
         let (frames, rate, start_seconds) = rates(&report, wall_seconds)
@@ -63,18 +113,6 @@ impl Job {
 
     pub fn digest(&self) -> &str {
         self.report["digest"].as_str().unwrap_or_default()
-    }
-
-    /// Width and height of the source.
-    pub fn size(&self) -> (u64, u64) {
-        let side = |name: &str| self.report["source"][name].as_u64().unwrap_or_default();
-        (side("width"), side("height"))
-    }
-
-    /// When each stage gave its first item, in seconds from the start of the chain.
-    pub fn first_items(&self) -> Vec<Value> {
-        let stages = self.report["stages"].as_array().into_iter().flatten();
-        stages.map(|stage| json!([stage["name"], stage["first_item_seconds"]])).collect()
     }
 }
 
@@ -88,6 +126,8 @@ fn rates(report: &Value, wall_seconds: f64) -> Option<(u64, f64, f64)> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -96,7 +136,16 @@ mod tests {
             "stages": [{ "name": "demux", "first_item_seconds": 0.1 }, { "name": "hash", "first_item_seconds": 0.5 }] });
         let job = Job::read(report, 3.25).unwrap();
         assert_eq!((job.frames, job.rate, job.start_seconds, job.digest()), (101, 50.0, 1.25, "ab"));
-        assert_eq!(job.first_items(), [json!(["demux", 0.1]), json!(["hash", 0.5])]);
         assert!(Job::read(json!({ "frames": 1 }), 1.0).is_err());
+    }
+
+    #[test]
+    fn rates_and_their_ratio_are_found_by_name() {
+        let report = json!({ "ratios": [{ "way": "hashed", "of": "model", "ratio": 0.97 }], "ways": [
+            { "way": "model", "median_frames_per_second": 50.0 },
+            { "way": "hashed", "median_frames_per_second": 48.5 }] });
+        let rates = Rates::read(report.clone()).unwrap();
+        assert_eq!((rates.model, rates.whole, rates.whole_of_model), (50.0, 48.5, 0.97));
+        assert!(Rates::read(json!({ "ways": report["ways"] })).is_err());
     }
 }

@@ -4,9 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::Bench;
 use super::clips::stem;
-use super::network::Alone;
 use super::peer::{Mode, Peer};
-use super::program::Job;
+use super::program::{Job, Rates};
 use crate::bench::comparison::{Bound, Comparison, median};
 use crate::failure::Failure;
 
@@ -20,7 +19,7 @@ pub fn run(bench: &mut Bench) -> Result<(), Failure> {
     for clip in bench.clips.clone() {
         for index in 0..bench.models.len() {
             let what = format!("{}, {}", bench.models[index].name, stem(&clip));
-            if !bench.has_time_for(&what) {
+            if !what.contains(&bench.options.filter) || !bench.has_time_for(&what) {
                 continue;
             }
             let row = Row::measure(bench, peer.as_mut(), &clip, index);
@@ -48,12 +47,10 @@ fn start_peer(bench: &mut Bench) -> Result<Option<Peer>, Failure> {
     }
 }
 
-/// Pictures in a round of the network alone.
-const RUNS: u32 = 40;
-
 /// What was measured of one clip and network.
 struct Row {
-    alone: Vec<Alone>,
+    rates: Rates,
+    /// One for each turn with the Python pipeline.
     jobs: Vec<Job>,
     peers: Vec<(Mode, Python)>,
 }
@@ -74,37 +71,37 @@ impl Row {
         index: usize,
     ) -> Result<Self, Failure> {
         let model = &bench.models[index];
-        let flags: Vec<String> =
-            bench.options.seconds.iter().flat_map(|seconds| ["-t".into(), seconds.to_string()]).collect();
+        let rates = bench.rave.rates(clip, &model.argument, bench.options.rounds)?;
         let mut contest = Contest::new(peer, &bench.options.python, clip, model.file.as_deref());
-        let (mut alone, mut jobs) = (Vec::new(), Vec::new());
-        for round in 1..=bench.options.rounds {
-            let job = bench.rave.job(clip, &model.argument, "hash:", &flags)?;
-            alone.push(bench.networks.measure(&model.argument, job.size(), RUNS, 1)?);
+        let mut jobs = Vec::new();
+        for _ in 0..contest.rounds(bench.options.rounds) {
+            let job = bench.rave.job(clip, &model.argument, "hash:", &[])?;
             contest.round(&job);
-            eprintln!("bench: {}, {}: round {round}: {:.2} fps", model.name, stem(clip), job.rate);
             jobs.push(job);
         }
-        contest.model_alone(&jobs[0]);
-        Ok(Self { alone, jobs, peers: contest.modes })
-    }
-
-    fn rate(&self) -> f64 {
-        median(&self.jobs.iter().map(|job| job.rate).collect::<Vec<_>>())
+        if let Some(job) = jobs.first() {
+            contest.model_alone(job);
+        }
+        Ok(Self { rates, jobs, peers: contest.modes })
     }
 
     fn comparisons(&self, what: &str, wanted: f64) -> Vec<Comparison> {
-        let against = |whom: &str, rate: f64, wanted| Comparison {
-            what: format!("{what}: whole job against {whom}"),
-            ours: format!("{:.2} fps", self.rate()),
-            theirs: format!("{rate:.2} fps"),
-            ratio: self.rate() / rate,
-            wanted,
-        };
-        let mut lines = vec![against("its network alone", Alone::rate(&self.alone), Bound::AtLeast(wanted))];
+        let mut lines = vec![Comparison {
+            what: format!("{what}: whole job against its network alone"),
+            ours: format!("{:.2} fps", self.rates.whole),
+            theirs: format!("{:.2} fps", self.rates.model),
+            ratio: self.rates.whole_of_model,
+            wanted: Bound::AtLeast(wanted),
+        }];
+        let rate = median(&self.jobs.iter().map(|job| job.rate).collect::<Vec<_>>());
         for (mode, python) in self.peers.iter().filter(|(_, python)| !python.whole.is_empty()) {
-            let wanted = if *mode == Mode::Eager { Bound::AtLeast(WANTED_OF_EAGER) } else { Bound::Open };
-            lines.push(against(&format!("Python, {}", mode.name()), python.rate(), wanted));
+            lines.push(Comparison {
+                what: format!("{what}: whole job against Python, {}", mode.name()),
+                ours: format!("{rate:.2} fps"),
+                theirs: format!("{:.2} fps", python.rate()),
+                ratio: rate / python.rate(),
+                wanted: if *mode == Mode::Eager { Bound::AtLeast(WANTED_OF_EAGER) } else { Bound::Open },
+            });
         }
         lines
     }
@@ -113,13 +110,9 @@ impl Row {
         let each = |figure: fn(&Job) -> Value| self.jobs.iter().map(figure).collect::<Vec<_>>();
         let peers = self.peers.iter().map(|(mode, python)| (mode.name().to_string(), python.to_json()));
         json!({
-            "model": model, "clip": clip, "size": self.jobs[0].size(), "frames": self.jobs[0].frames,
-            "choices": self.jobs[0].report["choices"],
-            "whole_fps": each(|job| json!(job.rate)), "start_seconds": each(|job| json!(job.start_seconds)),
-            "digests": each(|job| json!(job.digest())),
-            "bottlenecks": each(|job| job.report["bottleneck"].clone()),
-            "alone": self.alone.iter().map(|alone| &alone.report).collect::<Vec<_>>(),
-            "of_alone": self.rate() / Alone::rate(&self.alone),
+            "model": model, "clip": clip, "bench": self.rates.report,
+            "jobs": { "fps": each(|job| json!(job.rate)), "start_seconds": each(|job| json!(job.start_seconds)),
+                "digests": each(|job| json!(job.digest())), "frames": each(|job| json!(job.frames)) },
             "python": peers.collect::<Map<String, Value>>(),
         })
     }
@@ -147,6 +140,11 @@ struct Contest<'a> {
 impl<'a> Contest<'a> {
     fn new(peer: Option<&'a mut Peer>, modes: &[Mode], clip: &'a Path, model: Option<&'a Path>) -> Self {
         Self { peer, clip, model, modes: modes.iter().map(|mode| (*mode, Python::default())).collect() }
+    }
+
+    /// None without a pipeline that could run.
+    fn rounds(&self, wanted: usize) -> usize {
+        if self.peer.is_some() && self.model.is_some() { wanted } else { 0 }
     }
 
     fn round(&mut self, job: &Job) {
@@ -182,8 +180,9 @@ mod tests {
         let python =
             |rate: f64| Python { whole: vec![json!({ "frames_per_second": rate })], ..Python::default() };
         let failed = Python { failure: Some("no compiler".into()), ..Python::default() };
+        let rates = Rates { model: 50.0, whole: 48.0, whole_of_model: 0.96, report: Value::Null };
         let mut row = Row {
-            alone: vec![Alone { model_millis: 20.0, stage_millis: 20.1, report: Value::Null }],
+            rates,
             jobs: vec![job(48.0), job(49.0), job(30.0)],
             peers: vec![(Mode::Eager, python(40.0)), (Mode::Compiled, python(60.0))],
         };
@@ -192,7 +191,7 @@ mod tests {
         row.peers[1].1 = failed;
         assert_eq!(row.comparisons("x", 0.97).len(), 2);
         let value = row.to_json("x", Path::new("a.mp4"));
-        assert_eq!((&value["of_alone"], &value["digests"][2]), (&json!(0.96), &json!("ab")));
+        assert_eq!(value["jobs"]["digests"][2], "ab");
         assert_eq!(value["python"]["compiled"]["failure"], "no compiler");
     }
 }
