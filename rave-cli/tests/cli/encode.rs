@@ -38,7 +38,7 @@ fn what_an_encoder_does_not_have_is_a_usage_error_in_its_words() {
         (&["--codec", "hevc", "--tune", "film"], "use one of psnr, ssim"),
         (&["--codec", "vp9", "--max-bitrate", "900"], "no maximum"),
         (&["--encoder", "libx265", "--bitrate", "900", "--max-bitrate", "800"], "less than the average"),
-        (&["--encoder", "nvenc", "-d", "cpu"], "NVENC"),
+        (&["--encoder", "nvenc", "-d", "cpu"], "encoder nvenc needs a GPU"),
     ] {
         let fixed = ["-m", "resize-cubic-x2", "-i"].map(str::as_ref).into_iter();
         let files = [input.as_os_str(), "-o".as_ref(), output.as_os_str()];
@@ -46,5 +46,17 @@ fn what_an_encoder_does_not_have_is_a_usage_error_in_its_words() {
         assert_eq!(answer.status, 2, "{flags:?}: {}", answer.stderr);
         assert!(answer.stderr.contains(words), "{flags:?}: {}", answer.stderr);
     }
+    assert_eq!(folder.names(), ["in.mp4"]);
+}
+
+#[test]
+fn nvenc_without_a_gpu_is_an_error_of_the_device() {
+    let Err(missing) = rave_cuda::Device::open(0) else { return println!("skipped: there is a GPU") };
+    let folder = Folder::new();
+    let (input, output) = (folder.clip("in.mp4", CLIP), folder.file("out.mkv"));
+    let flags = ["-m", "resize-cubic-x2", "--encoder", "nvenc", "-i"].map(str::as_ref);
+    let answer = rave(flags.into_iter().chain([input.as_os_str(), "-o".as_ref(), output.as_os_str()]));
+    assert_eq!(answer.status, 5, "{}", answer.stderr);
+    assert!(answer.stderr.contains(&missing.to_string()), "{}", answer.stderr);
     assert_eq!(folder.names(), ["in.mp4"]);
 }
