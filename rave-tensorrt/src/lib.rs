@@ -27,7 +27,8 @@
 //! - [`Model`] is a model that was seen to work; [`ModelInfo`] says what it takes. Any ONNX file with one picture in and
 //!   one picture out, up to four times as large, is a model: see [`Model::load`]. Some are [built in](built_in_models).
 //! - [`Upscaler`] is the [`Stage`](rave_core::Stage). It pads by reflection what the network cannot take as it is, cuts
-//!   what is too large into tiles, and enlarges chroma bicubically beside a luma-only network.
+//!   what is too large into tiles, and enlarges chroma bicubically beside a luma-only network. Frames that are too small to
+//!   keep a GPU busy go through together ([`Batch`]); NaN and infinity are looked for in each ([`OnNan`]).
 //!
 //! Where frame and tensor have the same layout, the network reads the frame's memory and writes the output frame's:
 //! nothing is copied.
@@ -62,8 +63,8 @@
 //! ```
 //!
 //! Runs are only enqueued: no frame waits for the host, and the host waits for nothing but the values of a frame some frames
-//! ago, which are looked at for NaN and infinity ([`OnNan`]). Output frames come from the pool; what ONNX Runtime itself takes
-//! counts against the pool's limit.
+//! ago. Where memory does not suffice, the same frames are tried again with less at once, and the report has each step.
+//! Output frames come from the pool; what ONNX Runtime itself takes counts against the pool's limit.
 
 mod checked;
 mod chroma;

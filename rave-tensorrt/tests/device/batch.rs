@@ -153,7 +153,7 @@ fn one_frame_of_a_batch_that_is_not_finite_is_run_again() {
 
 #[test]
 fn without_memory_for_a_batch_the_same_frames_go_in_smaller_ones() {
-    let Some(pool) = gpu::pool(Some(1024)) else { return };
+    let Some(pool) = gpu::pool(Some(1536)) else { return };
     let model = load(&pool, &built_in("rave-x2"), &options(Precision::Model));
     let frames = pictures(PixelFormat::RGB_F16, (1920, 1080), 3);
     let input = video_of(&frames[0]);
