@@ -52,11 +52,30 @@ def point(random: np.random.Generator, size: int) -> tuple[int, int]:
     return tuple(random.integers(0, size, 2).tolist())
 
 
+def jagged() -> torch.Tensor:
+    """Text, lines and boxes of one pixel and more without antialiasing, [3, height, width], values 0..255."""
+    canvas = Image.new("L", (120, 96), 255)
+    pen = ImageDraw.Draw(canvas)
+    pen.fontmode = "1"
+    pen.rectangle([60, 0, 119, 47], 0)
+    pen.rectangle([60, 48, 119, 95], 200)
+    for x, ink in ((4, 0), (64, 255)):
+        pen.text((x, 4), "Sphinx 1", ink, ImageFont.load_default(11.0))
+        pen.text((x, 22), "of quartz", ink, ImageFont.load_default(11.0))
+    for x, ink in ((2, 0), (62, 0)):
+        pen.line([x, 52, x + 40, 92], ink)
+        pen.line([x + 8, 52, x + 52, 68], ink)
+        pen.rectangle([x + 40, 74, x + 54, 88], outline=ink)
+        pen.rectangle([x + 45, 79, x + 49, 83], ink)
+    return torch.from_numpy(np.array(canvas)).float().expand(3, -1, -1)
+
+
 class Shapes:
     """Pairs for training: half-planes, bars and boxes with ideal edges.
 
-    The first half of a batch is reduced by averages of squares, the rest by the bicubic filter. Averages of edges that
-    lie between two low-resolution pixels are steps from one pixel to the next, as drawn sources have.
+    One third of a batch is reduced by averages of squares, one by the bicubic filter, and one is drawn without
+    antialiasing. Averages of edges that lie between two low-resolution pixels are steps from one pixel to the next, as
+    drawn sources have; without antialiasing all edges are.
     """
 
     def __init__(self, scale: int, batch: int, patch: int, device: torch.device):
@@ -65,14 +84,21 @@ class Shapes:
 
     def take(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Low and high resolution, [batch, 3, ..], values 0..1, both rounded to bytes."""
-        colours = self.colours()
-        high = colours[:, 0]
-        for colour, share in zip(colours[:, 1:].unbind(1), self.shapes().unbind(1)):
-            high = high.lerp(colour, share[:, None])
-        high = to_bytes(high)
-        low = [matrix @ part @ matrix.T for matrix, part in
-               zip((self.grid.box, self.grid.bicubic), high.tensor_split([self.batch // 2]))]
-        return to_bytes(torch.cat(low)) / 255, self.grid.inside(high) / 255
+        colours, shares = self.colours(), self.shapes()
+        high = to_bytes(layered(colours, shares))
+        box, bicubic = self.grid.box, self.grid.bicubic
+        averaged, filtered, jagged = (slice(*ends) for ends in self.thirds())
+        low = torch.cat([
+            box @ high[averaged] @ box.T,
+            bicubic @ high[filtered] @ bicubic.T,
+            layered(colours[jagged], (box @ shares[jagged] @ box.T).round()),
+        ])
+        return to_bytes(low) / 255, self.grid.inside(high) / 255
+
+    def thirds(self) -> list[tuple[int, int]]:
+        """Where each third of the batch starts and ends."""
+        ends = [round(self.batch * third / 3) for third in range(4)]
+        return list(zip(ends, ends[1:]))
 
     def colours(self) -> torch.Tensor:
         """[batch, LAYERS + 1, 3, 1, 1]: black, white, a grey, or any."""
@@ -109,6 +135,14 @@ class Shapes:
     def whole(self, length: torch.Tensor) -> torch.Tensor:
         """`length`, half of the time in whole low-resolution pixels."""
         return torch.where(self.coin(0.5), (length / self.scale).ceil() * self.scale, length)
+
+
+def layered(colours: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+    """Each shape's colour over those before it, by the share of each pixel that it covers."""
+    picture = colours[:, 0]
+    for colour, share in zip(colours[:, 1:].unbind(1), shares.unbind(1)):
+        picture = picture.lerp(colour, share[:, None])
+    return picture
 
 
 def covered(distance: torch.Tensor, start: torch.Tensor, end: torch.Tensor) -> torch.Tensor:

@@ -1,5 +1,6 @@
 """Measures the models on pictures and clips that they were not trained on, and writes the results into README.md."""
 
+import json
 import subprocess
 import tempfile
 import time
@@ -10,13 +11,14 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+from imageio_ffmpeg import get_ffmpeg_exe  # with libvmaf
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from skimage.metrics import structural_similarity
 
+import drawings
 from compressed import decode, x264, yuv_bytes, yuv_to_rgb
 from network import Shape
-from drawings import Shapes, scene
 from pictures import bounds, luma, read, resize, to_bytes
 
 CLIPS = ("sk__bikes.mp4", "intel__car-detection.mp4", "intel__bottle-detection.mp4", "sk__carphone_pristine.mp4",
@@ -25,7 +27,8 @@ CLIP_QUALITIES = (23, 28)
 CROPS = {1000: (120, 200), 1001: (240, 240), 1002: (200, 60)}  # seeds of drawings, top and left of what is shown
 CROP = 160
 SHAPES_SEED = 1000  # of ideal edges that were not trained on
-EVERY = 60  # the frames of a clip that are measured
+APART = "not(mod(n\\,60))"  # the frames of a clip of which PSNR and SSIM are measured
+RUN = "between(n\\,60\\,75)"  # the consecutive ones for VMAF, which looks at motion
 PEER = {2: "realesr-animevideov3-x2.onnx", 4: "realesr-animevideov3-x4-fp16.onnx"}
 
 Upscale = Callable[[torch.Tensor], torch.Tensor]
@@ -137,33 +140,72 @@ def mean(scores) -> Score:
 
 def clips_table(models: dict, media: Path) -> str:
     """Each clip halved with ffmpeg's bicubic filter, compressed with x264, decoded and upscaled."""
-    rows = [["clip", "CRF", "bicubic", "rave-x2", "rave-video-x2", "gain"]]
     methods = {"bicubic": bicubic(2)} | {name: upscaler(models[name]) for name in ("rave-x2", "rave-video-x2")}
+    rows = [["clip", "CRF", *methods, "gain"]]
     for clip in CLIPS:
-        truth = sampled(media / "clips" / clip)
+        path = media / "clips" / clip
+        apart, run = (limited(path, frames) for frames in (APART, RUN))
         for quality in CLIP_QUALITIES:
-            low = compressed_half(media / "clips" / clip, quality)
-            scores = {name: mean(score(grey(method, small), full[0] * 255 / 219 - 16 * 255 / 219, 2)
-                                 for small, full in zip(low, truth)) for name, method in methods.items()}
+            low_apart, low_run = compressed_half(path, quality)
+            scores = {name: clip_score(method, low_apart, apart) for name, method in methods.items()}
+            perceived = [vmaf([enlarged(method, frame) for frame in low_run], run) for method in methods.values()]
             gain = scores["rave-video-x2"].psnr - scores["bicubic"].psnr
-            rows.append([clip, str(quality), *map(str, scores.values()), f"{gain:+.2f} dB"])
+            cells = [f"{score} / {vmaf:.1f}" for score, vmaf in zip(scores.values(), perceived)]
+            rows.append([clip, str(quality), *cells, f"{gain:+.2f} dB, {perceived[2] - perceived[0]:+.1f}"])
     return table(rows)
 
 
-def grey(method: Upscale, frame: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+Yuv = tuple[torch.Tensor, torch.Tensor]  # a frame as `decode` gives it
+
+
+def clip_score(method: Upscale, low: list[Yuv], truth: list[torch.Tensor]) -> Score:
+    return mean(score(grey(method, frame), full_range(full), 2) for frame, full in zip(low, truth))
+
+
+def grey(method: Upscale, frame: Yuv) -> torch.Tensor:
     return luma(method(to_bytes(yuv_to_rgb(*frame))))
 
 
-def sampled(path: Path) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    return list(zip(*decode(path, ("-vf", f"select=not(mod(n\\,{EVERY}))", "-vsync", "0"))))
+def full_range(limited: torch.Tensor) -> torch.Tensor:
+    return (limited - 16) * 255 / 219
 
 
-def compressed_half(path: Path, quality: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+def enlarged(method: Upscale, frame: Yuv) -> torch.Tensor:
+    """The luma as 8-bit video holds it."""
+    return to_bytes(16 + 219 / 255 * grey(method, frame))
+
+
+def limited(path: Path, frames: str) -> list[torch.Tensor]:
+    return [luma for luma, _ in chosen(path, frames)]
+
+
+def chosen(path: Path, frames: str) -> list[Yuv]:
+    """The frames of a clip for which ffmpeg's expression holds."""
+    return list(zip(*decode(path, ("-vf", f"select={frames}", "-vsync", "0"))))
+
+
+def compressed_half(path: Path, quality: int) -> list[list[Yuv]]:
+    """The frames `APART` and the `RUN` after compression."""
     with tempfile.TemporaryDirectory() as folder:
         half = Path(folder) / "half.mp4"
         subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-map", "0:v:0", "-vf", "scale=iw/2:ih/2:flags=bicubic",
                         "-c:v", "libx264", "-crf", str(quality), half], check=True)
-        return sampled(half)
+        return [chosen(half, frames) for frames in (APART, RUN)]
+
+
+def vmaf(results: list[torch.Tensor], truth: list[torch.Tensor]) -> float:
+    """The mean VMAF (model vmaf_v0.6.1) of consecutive frames, by the luma."""
+    height, width = truth[0].shape[-2:]
+    with tempfile.TemporaryDirectory() as folder:
+        inputs = []
+        for name, frames in (("result", results), ("truth", truth)):
+            file = Path(folder) / name
+            file.write_bytes(b"".join(frame.byte().numpy().tobytes() for frame in frames))
+            inputs += ["-f", "rawvideo", "-pix_fmt", "gray", "-s", f"{width}x{height}", "-i", file]
+        log = Path(folder) / "log"
+        subprocess.run([get_ffmpeg_exe(), "-v", "error", *inputs, "-lavfi",
+                        f"[0][1]libvmaf=log_fmt=json:log_path={log}", "-f", "null", "-"], check=True)
+        return json.loads(log.read_text())["pooled_metrics"]["vmaf"]["mean"]
 
 
 def table(rows: list[list[str]]) -> str:
@@ -172,16 +214,18 @@ def table(rows: list[list[str]]) -> str:
 
 
 def ringing_table(models: dict, shapes: dict[str, Shape], media: Path) -> str:
-    rows = [["scale", "method", "step 0 to 255: ripple", "step 64 to 192: overshoot", "shapes, averaged: overshoot",
-             "shapes, bicubic: overshoot"]]
+    rows = [["scale", "method", "step 0 to 255", "step 64 to 192", "line", "shapes, averaged", "shapes, bicubic",
+             "shapes, jagged"]]
     for scale in PEER:
         torch.manual_seed(SHAPES_SEED)
-        lows, highs = (255 * batch for batch in Shapes(scale, 64, 48, torch.device("cpu")).take())
+        drawn = drawings.Shapes(scale, 96, 48, torch.device("cpu"))
+        pairs = list(zip(*(255 * batch for batch in drawn.take())))
         for name, method in methods(models, shapes, media, scale).items():
-            beyond = [inside(overshoot(method(low), high), scale) for low, high in zip(lows, highs)]
-            halves = (torch.cat([part.flatten() for part in half]) for half in (beyond[:32], beyond[32:]))
-            rows.append([f"x{scale}", name, f"{ripple(method, scale):.0f}", f"{step_overshoot(method, scale):.0f}"]
-                        + [f"{half.square().mean().sqrt():.2f}, {half.max():.0f}" for half in halves])
+            beyond = [inside(overshoot(method(low), high), scale) for low, high in pairs]
+            thirds = (torch.cat([part.flatten() for part in beyond[start:end]]) for start, end in drawn.thirds())
+            rows.append([f"x{scale}", name] + [f"{measure(method, scale):.0f}" for measure in
+                                               (ripple, step_overshoot, line_pattern)]
+                        + [f"{third.square().mean().sqrt():.2f}, {third.max():.0f}" for third in thirds])
     return table(rows)
 
 
@@ -194,13 +238,21 @@ def step(low: float, high: float) -> torch.Tensor:
 
 def ripple(method: Upscale, scale: int) -> float:
     """What is left of black and white beside a step, from one source pixel off."""
-    left, _, right = inside(method(step(0.0, 255.0)), scale).tensor_split([19 * scale, 21 * scale], -1)
+    left, _, right = method(step(0.0, 255.0)).tensor_split([23 * scale, 25 * scale], -1)
     return max(left.max().item(), 255 - right.min().item())
 
 
 def step_overshoot(method: Upscale, scale: int) -> float:
-    result = inside(method(step(64.0, 192.0)), scale)
+    result = method(step(64.0, 192.0))
     return max(64 - result.min().item(), result.max().item() - 192, 0.0)
+
+
+def line_pattern(method: Upscale, scale: int) -> float:
+    """How far light grey is changed from two source pixels off a black diagonal one that is not antialiased."""
+    off = (torch.arange(48)[:, None] - torch.arange(48)).abs()
+    result = method(torch.where(off == 0, 0.0, 200.0).expand(3, 48, 48))
+    far = (off > 2).repeat_interleave(scale, 0).repeat_interleave(scale, 1)
+    return (result - 200)[:, far].abs().max().item()
 
 
 def inside(result: torch.Tensor, scale: int) -> torch.Tensor:
@@ -281,8 +333,8 @@ def seconds(model: onnxruntime.InferenceSession, inputs: dict[str, np.ndarray]) 
 
 def draw_figures(models: dict, media: Path, folder: Path) -> None:
     """Crops side by side; each file's columns are named in README.md."""
-    drawings = ((scene(np.random.default_rng(seed)), place) for seed, place in CROPS.items())  # none was trained on
-    shown = [(torch.tensor(drawn).permute(2, 0, 1).float(), *place) for drawn, place in drawings]
+    scenes = ((drawings.scene(np.random.default_rng(seed)), place) for seed, place in CROPS.items())  # not trained on
+    shown = [(torch.tensor(scene).permute(2, 0, 1).float(), *place) for scene, place in scenes]
     small, large, video = ({name: coloured(upscaler(models[name])) for name in names}
                            for names in (("rave-fast-x2", "rave-x2"), ("rave-x4",), ("rave-x2", "rave-video-x2")))
     peer = rgb(session(onnx.load(media / "weights" / PEER[4])))
@@ -294,8 +346,15 @@ def draw_figures(models: dict, media: Path, folder: Path) -> None:
         "video": [side_by_side(high, compressed_still(reduced(high, 2)), [bicubic(2), *video.values()], place)
                   for high, *place in shown],
     }
+    low = drawings.jagged()
+    drawn = [method(low) for method in (repeated, bicubic(2), *small.values())]
+    rows["jagged"] = [torch.cat(drawn, 2).permute(1, 2, 0).byte().numpy()]
     for name, parts in rows.items():
         Image.fromarray(np.vstack(parts)).save(folder / f"{name}.png", optimize=True)
+
+
+def repeated(low: torch.Tensor) -> torch.Tensor:
+    return low.repeat_interleave(2, 1).repeat_interleave(2, 2)
 
 
 def reduced(high: torch.Tensor, scale: int) -> torch.Tensor:

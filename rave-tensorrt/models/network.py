@@ -1,18 +1,21 @@
 """The network of every default model, and its ONNX form.
 
-    input -> Pad(edge) -> [SpaceToDepth 2] -+-> Conv -> Relu -> .. -> Conv -+-> Add -> DepthToSpace -> output
-                                            +-> Conv (skip) ----------------+
+    input -+-> Pad(edge) -> [SpaceToDepth 2] -+-> Conv -> Relu -> .. -> Conv -+-> Add -> Max, Min -> DepthToSpace
+           |                                  +-> Conv (skip) ----------------+           |
+           +-> limits -> [SpaceToDepth 2] -> Gather --------------------------------------+
 
 The skip is one linear filter that starts as bicubic interpolation; the other path adds the detail. Two
 constraints, built into the weights, make a flat picture come out unchanged whatever its colour: the first
 convolution of the detail path does not see the mean (its taps sum to zero for each input channel), and the
 last bias cancels what the hidden biases give for "no detail". So black stays black, white stays white, and
 the result does not depend on how the input range is placed.
+
+The limits (`limits`) keep the result from ringing beside flat areas, which no training of a small network does.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 import numpy as np
 import onnx
@@ -52,6 +55,13 @@ class Shape:
     def reach(self) -> int:
         """Kernel size of the convolutions that read the input: they cover `PAD` pixels beyond a cell."""
         return 1 + 2 * PAD // self.unshuffle
+
+    @property
+    def cell_of_output(self) -> list[int]:
+        """For each output channel before DepthToSpace, the channel of SpaceToDepth that holds its input pixel."""
+        within = [place // self.scale for place in range(self.upscale)]
+        return [(row * self.unshuffle + column) * self.colours + colour
+                for colour in range(self.colours) for row in within for column in within]
 
     @property
     def parameters(self) -> int:
@@ -145,7 +155,19 @@ def run(shape: Shape, weights: Weights, picture: torch.Tensor) -> torch.Tensor:
     for kernel, bias in zip(weights.hidden, weights.biases[1:]):
         features = F.conv2d(F.relu(features), kernel, bias, padding=1)
     detail = F.conv2d(F.relu(features), weights.tail, weights.tail_bias, padding=1)
-    return F.pixel_shuffle(smooth + detail.float(), shape.upscale)
+    least, most = (F.interpolate(limit, scale_factor=shape.scale) for limit in limits(picture))
+    return F.pixel_shuffle(smooth + detail.float(), shape.upscale).maximum(least).minimum(most)
+
+
+def limits(picture: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The least and the greatest value that may come of each pixel.
+
+    They are those of the 3 x 3 pixels around it, widened by the smallest range that any of these nine has among its own
+    neighbours. Beside a flat area that is nothing; where there is texture on all sides it doubles the range or more.
+    """
+    least, most = -F.max_pool2d(-picture, 3, 1, 1), F.max_pool2d(picture, 3, 1, 1)
+    slack = -F.max_pool2d(least - most, 3, 1, 1)
+    return least - slack, most + slack
 
 
 def cancelling_bias(hidden: list, tail: torch.Tensor, biases: list) -> torch.Tensor:
@@ -209,7 +231,8 @@ def rounded(weights: Weights) -> Weights:
 
 def export(shape: Shape, weights: Weights, path: Path, dtype: np.dtype, properties: dict[str, str]) -> None:
     """Writes the model as ONNX: opset 17, dynamic batch, height and width."""
-    initializers = [numpy_helper.from_array(np.array([0, 0, PAD, PAD] * 2, np.int64), "pads")]
+    initializers = [numpy_helper.from_array(np.array([0, 0, PAD, PAD] * 2, np.int64), "pads"),
+                    numpy_helper.from_array(np.array(shape.cell_of_output, np.int64), "cell_of_output")]
     nodes = []
 
     def add(operation: str, inputs: list[str], output: str, **attributes) -> str:
@@ -233,7 +256,16 @@ def export(shape: Shape, weights: Weights, path: Path, dtype: np.dtype, properti
     detail = convolution(add("Relu", [features], f"{features}.relu"), "tail", weights.tail, weights.tail_bias, 1)
     smooth = convolution(cells, "skip", weights.skip, None, 0)
     summed = add("Add", [detail, smooth], "sum")
-    add("DepthToSpace", [summed], "output", blocksize=shape.upscale, mode="CRD")
+
+    def of_outputs(limit: str) -> str:
+        if shape.unshuffle > 1:
+            limit = add("SpaceToDepth", [limit], f"{limit}.cells", blocksize=shape.unshuffle)
+        return add("Gather", [limit, "cell_of_output"], f"{limit}.outputs", axis=1)
+
+    least, most = add_limits(add)
+    raised = add("Max", [summed, of_outputs(least)], "raised")
+    bounded = add("Min", [raised, of_outputs(most)], "bounded")
+    add("DepthToSpace", [bounded], "output", blocksize=shape.upscale, mode="CRD")
 
     element = TensorProto.FLOAT16 if dtype == np.float16 else TensorProto.FLOAT
     graph = helper.make_graph(
@@ -247,3 +279,14 @@ def export(shape: Shape, weights: Weights, path: Path, dtype: np.dtype, properti
     helper.set_model_props(model, properties)
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
+
+
+def add_limits(add: Callable[..., str]) -> tuple[str, str]:
+    """`limits` as nodes, with the values that are least kept negative until the end."""
+    around = {"kernel_shape": [3, 3], "pads": [1] * 4}
+    most = add("MaxPool", ["input"], "most", **around)
+    minus_least = add("MaxPool", [add("Neg", ["input"], "minus")], "minus_least", **around)
+    minus_range = add("Neg", [add("Add", [most, minus_least], "range")], "minus_range")
+    minus_slack = add("MaxPool", [minus_range], "minus_slack", **around)
+    lower, upper = add("Sub", [minus_slack, minus_least], "lower"), add("Sub", [most, minus_slack], "upper")
+    return lower, upper

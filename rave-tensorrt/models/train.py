@@ -12,6 +12,7 @@ import argparse
 import math
 import time
 from dataclasses import dataclass
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Callable
 
@@ -65,7 +66,7 @@ class Stage:
 
 
 RECIPES = {
-    "rave-fast-x2": Recipe(Shape(1, 2, 2, 32, 4), np.float32, (180_000, 30_000, 72_000), 1e-3, 32, 96, 0.65),
+    "rave-fast-x2": Recipe(Shape(1, 2, 2, 32, 4), np.float32, (180_000, 30_000, 72_000), 1e-3, 32, 96, 0.35),
     "rave-x2": Recipe(Shape(3, 2, 2, 64, 8), np.float16, (100_000, 28_000, 36_181), 7e-4, 32, 96, 0.4),
     "rave-x4": Recipe(Shape(3, 4, 1, 64, 9), np.float16, (70_000, 8_000, 6_200), 7e-4, 32, 64, 1.0),
     "rave-video-x2": Recipe(Shape(3, 2, 2, 64, 8), np.float16, (50_000, 22_000, 9_600), 5e-4, 32, 96, 1.0,
@@ -96,7 +97,8 @@ def arguments() -> argparse.Namespace:
                         help="clips and weights after each stage, which are not made again if they are there")
     parser.add_argument("--only", action="append", choices=RECIPES, help="train this model (may be repeated)")
     parser.add_argument("--steps", type=int, help="train each stage for so many steps, to try the script")
-    parser.add_argument("--seconds", type=float, help="end the stage in hand so long after the start, at any step")
+    parser.add_argument("--seconds", type=float, nargs="+", default=[],
+                        help="end the first stage in hand so long after the start, at any step, the next so long, ..")
     parser.add_argument("--evaluate", action="store_true", help="measure without training")
     options = parser.parse_args()
     if not (options.eval if options.evaluate else options.data):
@@ -112,13 +114,13 @@ def train(name: str, recipe: Recipe, photographs: list[np.ndarray], options: arg
     network = Network(recipe.shape).to(device)
     if done or recipe.start:
         load(network, files[done] if done else options.work / f"{recipe.start}.2.pt")
-    for number, file in list(files.items())[done:]:
+    for (number, file), seconds in zip(list(files.items())[done:], chain(options.seconds, repeat(None))):
         torch.manual_seed(SEED)
         stage = STAGES[number - 1]
         source = pairs(recipe, photographs, stage.mixture, options.work / "clips", device)
         training = Training(network, source, recipe.rate * stage.rate)
         print(f"{name}, stage {number}, after {time.monotonic() - START:.0f} s", flush=True)
-        pace = Pace(options.steps or recipe.steps[number - 1], options.seconds)
+        pace = Pace(options.steps or recipe.steps[number - 1], seconds)
         training.run(stage.errors, pace, lambda network: write(name, recipe, network.collapse(), options.out))
         network = training.averaged()
         torch.save(network.state_dict(), file)
@@ -272,8 +274,8 @@ def schedule(step: int, progress: float) -> float:
 
 STAGES = (
     Stage(Mixture(12, 0.15, 0.0), 1.0, {charbonnier: 0.7, squared_error: 1.0}),
-    Stage(Mixture(4, 0.125, 0.0), 0.5, {decibels: 1.0}),
-    Stage(Mixture(8, 0.125, 0.16), 0.5, {bounded: 1.0}),
+    Stage(Mixture(4, 0.0625, 0.0), 0.5, {decibels: 1.0}),
+    Stage(Mixture(4, 0.0625, 0.0938), 0.5, {bounded: 1.0}),
 )
 
 

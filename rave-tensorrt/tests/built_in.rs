@@ -20,7 +20,8 @@ fn upscaled(model: BuiltIn, value: impl Fn(usize, usize) -> f32) -> Vec<Vec<f32>
     let format = model.info().input_format(PixelFormat::YUV420P);
     let mut source = frame(format, SIDE, SIDE, 1);
     (0..format.plane_count()).for_each(|plane| fill_with(&mut source, plane, |_, x, y| value(x, y)));
-    let output: HostFrame = run(&mut upscaler(model, &video(format, SIDE, SIDE), Tile::Auto), source).unwrap();
+    let output: HostFrame =
+        run(&mut upscaler(model, &video(format, SIDE, SIDE), Tile::Auto), source).unwrap();
     rows(&output, 0)
 }
 
