@@ -120,6 +120,9 @@ fn frames_without_a_container_are_counted_and_digested() {
         let flags = ["--decode-cap", caps, "--preprocess-cap", caps, "--upscale-cap", caps];
         assert_eq!(digest(&flags), first, "queues of {caps}");
     }
+    for batch in ["1", "3", "16"] {
+        assert_eq!(digest(&["-d", "cpu", "--batch", batch]), first, "batches of {batch}");
+    }
     let bits = upscale(&input, Path::new("hash:"), &["-p", "fp16"]).succeeded().json();
     assert_ne!(bits["digest"].as_str().unwrap(), first, "half precision gives other frames");
     assert_eq!(folder.names(), ["in.mkv"]);
