@@ -2,7 +2,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rave_core::{BoxError, Code, Rational};
+use rave_core::{BoxError, Code, Rational, Timestamp};
 use rave_ffmpeg::{
     CopyOptions, Corruption, DemuxerOptions, EncoderChoice, EncoderOptions, Incompatible, Input,
     MuxerOptions, Quality, Selection, StreamOutcome, StreamPlan, VideoCodec,
@@ -93,6 +93,7 @@ fn options(args: &UpscaleArgs) -> Result<UpscaleOptions, BoxError> {
             stream: args.stream,
             frame_rate: frame_rate(args)?,
             range: args.picture.range(),
+            cropping: args.picture.cropping(),
             ..Default::default()
         },
         corruption: if args.strict { Corruption::Strict } else { Corruption::Conceal },
@@ -248,19 +249,32 @@ fn outcome(written: &Written) -> String {
 
 /// What happened that the user would want to know.
 fn warnings(report: &UpscaleReport) -> Vec<String> {
+    let counts = counts(report).into_iter().filter(|(_, count)| *count > 0);
+    let mut warnings: Vec<_> = counts.map(|(what, count)| format!("{what}: {count}")).collect();
+    if let Some(shift) = shift(&report.written) {
+        warnings.push(format!("every timestamp of every stream is moved by {:+.6} s", shift.seconds()));
+    }
+    if let Some(reason) = &report.switched_decoder {
+        warnings.push(format!("NVDEC gave up and decoding went on in software: {reason}"));
+    }
+    warnings.extend(lost_tags(&report.written));
+    if report.is_cut_short {
+        warnings.push("stopped before the end of the source".into());
+    }
+    warnings
+}
+
+fn counts(report: &UpscaleReport) -> [(&'static str, u64); 10] {
     let (decoding, inference) = (&report.decoding, &report.inference);
-    let muxed = match &report.written {
-        Written::File { muxing, verification, .. } => {
-            let shift = verification.as_ref().map_or(muxing.timestamp_shift, |found| found.shift);
-            Some((muxing.damaged_packets, shift))
-        }
-        Written::Frames { .. } => None,
+    let damaged_packets = match &report.written {
+        Written::File { muxing, .. } => muxing.damaged_packets,
+        Written::Frames { .. } => 0,
     };
-    let counts = [
+    [
         ("frames that the source's header announces but that are not there", report.missing_frames),
         ("damaged video packets that could not be decoded", decoding.corrupt_packets),
         ("damaged frames that were concealed", decoding.concealed_frames),
-        ("damaged packets of other streams that were left out", muxed.map_or(0, |(packets, _)| packets)),
+        ("damaged packets of other streams that were left out", damaged_packets),
         (
             "frames without a timestamp, whose time follows from the frame rate",
             decoding.reconstructed_timestamps,
@@ -273,26 +287,24 @@ fn warnings(report: &UpscaleReport) -> Vec<String> {
         ("frames that the model gave with NaN or infinity", inference.not_finite),
         ("frames that were run again in fp32", inference.run_again),
         ("frames that have NaN or infinity in fp32, too", inference.still_not_finite),
-    ];
-    let mut warnings: Vec<_> = counts
-        .iter()
-        .filter(|(_, count)| *count > 0)
-        .map(|(what, count)| format!("{what}: {count}"))
-        .collect();
-    if let Some(shift) = muxed.and_then(|(_, shift)| shift) {
-        warnings.push(format!("every timestamp of every stream is moved by {:+.6} s", shift.seconds()));
+    ]
+}
+
+/// By how much the muxer moved all times, as the check of the output found it.
+fn shift(written: &Written) -> Option<Timestamp> {
+    match written {
+        Written::File { muxing, verification, .. } => {
+            verification.as_ref().map_or(muxing.timestamp_shift, |found| found.shift)
+        }
+        Written::Frames { .. } => None,
     }
-    if let Some(reason) = &report.switched_decoder {
-        warnings.push(format!("NVDEC gave up and decoding went on in software: {reason}"));
-    }
-    if let Written::File { verification: Some(found), .. } = &report.written {
-        let is_tag = |finding: &&Finding| {
-            finding.verdict == Verdict::Announced && finding.aspect.code() == Code::MetadataMismatch
-        };
-        warnings.extend(found.findings.iter().filter(is_tag).map(ToString::to_string));
-    }
-    if report.is_cut_short {
-        warnings.push("stopped before the end of the source".into());
-    }
-    warnings
+}
+
+/// Tags that the container was given and did not keep.
+fn lost_tags(written: &Written) -> Vec<String> {
+    let Written::File { verification: Some(found), .. } = written else { return Vec::new() };
+    let is_tag = |finding: &&Finding| {
+        finding.verdict == Verdict::Announced && finding.aspect.code() == Code::MetadataMismatch
+    };
+    found.findings.iter().filter(is_tag).map(ToString::to_string).collect()
 }

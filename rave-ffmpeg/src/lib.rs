@@ -55,6 +55,7 @@ mod format;
 mod hdr;
 mod input;
 mod media;
+mod mux_settings;
 mod mux_setup;
 mod muxer;
 mod options;

@@ -13,10 +13,11 @@ use crate::sys::{
     AvError, Dictionary, InputContext, MediaType, NewStream, OutputContext, SideData, StreamRef,
     SubtitleConverter, ffi,
 };
-use crate::tags::{self, Place};
+use crate::tags;
 use crate::{
     Container, EncodedStream, Error, Incompatible, Input, MuxerOptions, Selection, StreamInfo, StreamKind,
-    StreamOutcome, StreamPlan, VideoCodec, VideoStream, capability, demuxer, describe, plan, selection,
+    StreamOutcome, StreamPlan, VideoCodec, VideoStream, capability, demuxer, describe, mux_settings, plan,
+    selection,
 };
 
 /// What is decided before anything is created.
@@ -106,58 +107,79 @@ fn ask(
 
 pub(crate) fn write_header(
     output: &mut OutputContext,
-    setup: Setup,
+    mut setup: Setup,
     delays: &[CodecDelay],
     container: &Container,
     video: &EncodedStream,
     options: &MuxerOptions,
 ) -> Result<Written, AvError> {
-    let Setup { plan, notes, reader, mut converters, range, source_video } = setup;
-    let mut tracks = Vec::new();
-    let mut video_index = 0;
-    for entry in &plan {
-        let source = reader.as_ref().and_then(|reader| reader.stream(entry.source_index));
-        match (&entry.outcome, source) {
-            (StreamOutcome::Encoded { .. }, source) => {
-                video_index = output.add_stream(encoded_stream(container, video, source, range, options)?)?;
-                tracks.push(Track::default());
-            }
-            (StreamOutcome::Copied { .. }, Some(source)) => {
-                add_copy(output, container, source, options)?;
-                let delay = delays.get(entry.source_index).copied().unwrap_or_default();
-                tracks.push(Track { source_index: Some(entry.source_index), delay, ..Track::default() });
-            }
-            (StreamOutcome::Converted { .. }, Some(source)) => {
-                let converter = converters.get_mut(entry.source_index).and_then(Option::take);
-                let converter = converter.ok_or(AvError::INVALID_DATA)?;
-                add_converted(output, container, source, &converter, options)?;
-                let source_index = Some(entry.source_index);
-                tracks.push(Track { source_index, converter: Some(converter), ..Track::default() });
-            }
-            _ => {}
-        }
-    }
-    if plan.is_empty() {
-        video_index = output.add_stream(encoded_stream(container, video, None, range, options)?)?;
-        tracks.push(Track::default());
-    }
+    let (tracks, video_index) = add_streams(output, &mut setup, delays, container, video, options)?;
+    let Setup { plan, notes, reader, range, source_video, .. } = setup;
     let clock_shift_ticks =
         reader.as_ref().map_or(0, |reader| clock_shift(reader, range, container, video.time_base()));
     if let Some(reader) = &reader {
         let shift = Timestamp::new(clock_shift_ticks, video.time_base());
         add_file_tags(output, reader, range, shift, options)?;
     }
-    let mut settings = settings(container, video, reader.as_ref())?;
-    output.write_header(&mut settings)?;
-    let copies = reader.map(|reader| {
-        let copied = copied(&plan, &reader, container);
-        let trim = if container.family() == Family::Mov { Trim::ByContainer } else { Trim::WholePackets };
-        let mut reader = reader;
-        let cut = Cut::new(range, trim, &reader);
-        cut.seek(&mut reader, source_video);
-        CopyReader::new(reader, &copied, cut)
-    });
+    output.write_header(&mut mux_settings::settings(container, video, reader.as_ref())?)?;
+    let copies = reader.map(|reader| copies(reader, &plan, container, range, source_video));
     Ok(Written { plan, notes, video_index, copies, tracks, clock_shift_ticks })
+}
+
+/// The tracks, and which of them is the encoded video.
+fn add_streams(
+    output: &mut OutputContext,
+    setup: &mut Setup,
+    delays: &[CodecDelay],
+    container: &Container,
+    video: &EncodedStream,
+    options: &MuxerOptions,
+) -> Result<(Vec<Track>, usize), AvError> {
+    let Setup { plan, reader, converters, range, .. } = setup;
+    let (mut tracks, mut video_index) = (Vec::new(), 0);
+    for entry in &*plan {
+        let source = reader.as_ref().and_then(|reader| reader.stream(entry.source_index));
+        let source_index = Some(entry.source_index);
+        tracks.push(match (&entry.outcome, source) {
+            (StreamOutcome::Encoded { .. }, source) => {
+                video_index =
+                    output.add_stream(encoded_stream(container, video, source, *range, options)?)?;
+                Track::default()
+            }
+            (StreamOutcome::Copied { .. }, Some(source)) => {
+                add_copy(output, container, source, options)?;
+                let delay = delays.get(entry.source_index).copied().unwrap_or_default();
+                Track { source_index, delay, ..Track::default() }
+            }
+            (StreamOutcome::Converted { .. }, Some(source)) => {
+                let converter = converters.get_mut(entry.source_index).and_then(Option::take);
+                let converter = converter.ok_or(AvError::INVALID_DATA)?;
+                add_converted(output, container, source, &converter, options)?;
+                Track { source_index, converter: Some(converter), ..Track::default() }
+            }
+            _ => continue,
+        });
+    }
+    if plan.is_empty() {
+        video_index = output.add_stream(encoded_stream(container, video, None, *range, options)?)?;
+        tracks.push(Track::default());
+    }
+    Ok((tracks, video_index))
+}
+
+/// The source read again, from where the wanted part begins.
+fn copies(
+    mut reader: InputContext,
+    plan: &[StreamPlan],
+    container: &Container,
+    range: ClockRange,
+    source_video: usize,
+) -> CopyReader {
+    let copied = copied(plan, &reader, container);
+    let trim = if container.family() == Family::Mov { Trim::ByContainer } else { Trim::WholePackets };
+    let cut = Cut::new(range, trim, &reader);
+    cut.seek(&mut reader, source_video);
+    CopyReader::new(reader, &copied, cut)
 }
 
 /// The copied streams whose packets are to be read, and whether each is dense. Attachments lie in the header.
@@ -323,44 +345,6 @@ fn add_file_tags(
         }
     }
     Ok(())
-}
-
-/// The muxer's own options.
-fn settings(
-    container: &Container,
-    video: &EncodedStream,
-    reader: Option<&InputContext>,
-) -> Result<Dictionary, AvError> {
-    let mut settings = Dictionary::new();
-    match container.family() {
-        Family::Mov => {
-            let place = reader.map(|reader| tags::place(reader, container));
-            let flags = match place {
-                Some(Place::AppleKeys) => "+faststart+use_metadata_tags",
-                _ => "+faststart",
-            };
-            settings.set("movflags", flags)?;
-            // So that the start of each track is as exact as the video's times.
-            settings.set("movie_timescale", &movie_timescale(video.time_base()).to_string())?;
-        }
-        Family::TransportStream => {
-            settings.set("mpegts_m2ts_mode", if container.name() == "m2ts" { "1" } else { "0" })?;
-        }
-        Family::Matroska | Family::Nut | Family::Raw | Family::Ivf => {}
-    }
-    Ok(settings)
-}
-
-/// A multiple of the video track's timescale, so that the start of the picture is exact, and so fine that the start of
-/// sound at 96 kHz is exact to the sample.
-fn movie_timescale(time_base: TimeBase) -> i32 {
-    const LEAST: i32 = 192_000;
-    const MOST: i32 = 1 << 28;
-    let mut timescale = time_base.seconds_per_tick().denominator().min(MOST);
-    while timescale < LEAST {
-        timescale *= 2;
-    }
-    timescale
 }
 
 /// Refuses a container that would lose the shape of the pixels, unless such things are to be dropped.
