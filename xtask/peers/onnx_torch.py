@@ -130,6 +130,20 @@ def convolution(node, constants):
     return layer
 
 
+ELEMENTWISE = {"Add": torch.add, "Max": torch.maximum, "Min": torch.minimum, "Neg": torch.neg,
+               "Relu": functional.relu, "Sub": torch.sub}
+
+
+class Selection(nn.Module):
+    def __init__(self, axis, indices):
+        super().__init__()
+        self.axis = axis
+        self.register_buffer("indices", indices)
+
+    def forward(self, values):
+        return values.index_select(self.axis, self.indices)
+
+
 def operation(node, constants):
     """A function or layer for a node, and the names of the values that it takes."""
     kind, attributes, first = node.kind, node.attributes, node.inputs[:1]
@@ -140,10 +154,12 @@ def operation(node, constants):
         layer = nn.PReLU(slope.numel(), dtype=slope.dtype)
         layer.weight.data = slope
         return layer, first
-    if kind == "Relu":
-        return functional.relu, first
-    if kind == "Add":
-        return torch.add, node.inputs
+    if kind in ELEMENTWISE:
+        return ELEMENTWISE[kind], node.inputs
+    if kind == "Gather":
+        return Selection(attributes.get("axis", 0), constants[node.inputs[1]]), first
+    if kind == "MaxPool" and attributes["pads"][:2] == attributes["pads"][2:]:
+        return nn.MaxPool2d(attributes["kernel_shape"], attributes.get("strides", 1), attributes["pads"][:2]), first
     if kind == "DepthToSpace" and attributes.get("mode") == "CRD":
         return shuffle(attributes["blocksize"]), first
     if kind == "SpaceToDepth":
