@@ -51,7 +51,8 @@ fn published_models_load_and_upscale() {
             size: None,
             multiple: 1,
             scale,
-            takes_batches: true,
+            // Its batch is fixed to one picture.
+            takes_batches: name != "resize2x_rgb",
             unshuffle: 1,
             inner_bytes_per_pixel: model.info().inner_bytes_per_pixel,
         };

@@ -66,20 +66,9 @@ impl Replays {
             }
             Some(Recording::Next(seen)) if *seen == this => {
                 // SAFETY: the session enqueues on its stream alone. The input lives as long as the graph; the output is
-                // whatever buffer has this address when the graph is launched, and held then; the session's own memory
-                // lives as long as the session, which outlives the graph.
-                let recording = match unsafe { Graph::record(stream, &mut enqueue) } {
-                    Ok(mut graph) => {
-                        // SAFETY: both buffers are held for the stream.
-                        unsafe { graph.launch() }?;
-                        Recording::Done(graph)
-                    }
-                    Err(error) => {
-                        tracing::debug!(%error, "a run cannot be recorded");
-                        enqueue()?;
-                        Recording::Never
-                    }
-                };
+                // whatever buffer has this address when the graph is launched, and held then and now; the session's own
+                // memory lives as long as the session, which outlives the graph.
+                let recording = unsafe { recorded(stream, &mut enqueue) }?;
                 self.recordings.insert(output.address, recording);
             }
             Some(Recording::Never) => enqueue()?,
@@ -91,5 +80,28 @@ impl Replays {
             }
         }
         Ok(())
+    }
+}
+
+/// Records what `enqueue` enqueues, and has it run once: as a whole, or as it is if it cannot be recorded.
+///
+/// # Safety
+/// As for [`Graph::record`] and [`Graph::launch`].
+unsafe fn recorded(
+    stream: &Stream,
+    enqueue: &mut impl FnMut() -> Result<(), Error>,
+) -> Result<Recording, Error> {
+    // SAFETY: the caller's promise.
+    match unsafe { Graph::record(stream, &mut *enqueue) } {
+        Ok(mut graph) => {
+            // SAFETY: the caller's promise.
+            unsafe { graph.launch() }?;
+            Ok(Recording::Done(graph))
+        }
+        Err(error) => {
+            tracing::debug!(%error, "a run cannot be recorded");
+            enqueue()?;
+            Ok(Recording::Never)
+        }
     }
 }
