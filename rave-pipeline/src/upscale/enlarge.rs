@@ -2,7 +2,7 @@
 
 use rave_core::{ColorSpec, HostBuffer, Matrix, VideoInfo};
 use rave_cuda::CudaBuffer;
-use rave_tensorrt::{ReportHandle, UpscaleReport, Upscaler, UpscalerOptions};
+use rave_tensorrt::{BatchReason, MemoryStep, ReportHandle, UpscaleReport, Upscaler, UpscalerOptions};
 
 use super::choice::{Choice, Part, Refused};
 use super::convert::Wanted;
@@ -50,6 +50,7 @@ impl Enlarged {
                 let upscaler = upscaler.map_err(Error::leaf)?;
                 let (info, report) = (*upscaler.output_info(), upscaler.report());
                 tell_provider(&report.get(), &mut job.choices);
+                tell_batch(&report.get(), &mut job.notices);
                 let line = line.then("upscale", upscaler, info).queue(queues.upscaled);
                 Ok(Self { line: Line::Device(line, gpu.pool), report })
             }
@@ -69,6 +70,17 @@ fn tell_provider(report: &UpscaleReport, choices: &mut [Choice]) {
         let refused = report.refused.iter().skip(choice.refused.len());
         let refused = refused.map(|refused| Refused::because(refused.provider.to_string(), &refused.reason));
         choice.refused.extend(refused.collect::<Vec<_>>());
+    }
+}
+
+/// Notes how much the network is given at once, where nobody asked for it.
+fn tell_batch(report: &UpscaleReport, notices: &mut Vec<String>) {
+    if let Some(MemoryStep { batch, tile, reason, .. }) = report.memory_steps.last() {
+        let tile = tile.map_or(String::new(), |(width, height)| format!(", in tiles of {width}x{height}"));
+        notices.push(format!("frames go through the model {batch} at a time{tile}: {reason}"));
+    } else if report.batch > 1 && report.batch_reason != BatchReason::Asked {
+        let UpscaleReport { batch, batch_reason, .. } = report;
+        notices.push(format!("{batch} frames go through the model together: {batch_reason}"));
     }
 }
 
