@@ -72,7 +72,7 @@ pub fn report(report: &UpscaleReport) -> Value {
         "notices": plan.notices,
         "decoding": decoding(report),
         "switched_decoder": report.switched_decoder,
-        "inference": inference(report),
+        "inference": inference(&report.inference),
         "gpu": report.gpu.as_ref().map(gpu),
         "lanes": report.lanes.iter().map(|lane| lane_report(lane, report.frames())).collect::<Vec<_>>(),
         "digest": digests.and_then(|summary| summary.digest()).map(|digest| digest.to_string()),
@@ -108,8 +108,7 @@ fn decoding(report: &UpscaleReport) -> Value {
     })
 }
 
-fn inference(report: &UpscaleReport) -> Value {
-    let inference = &report.inference;
+fn inference(inference: &rave_tensorrt::UpscaleReport) -> Value {
     json!({
         "provider": inference.provider.to_string(),
         "tile": inference.tile.map(|(width, height)| json!([width, height])),
@@ -174,6 +173,7 @@ fn lane_report(lane: &LaneReport, frames: u64) -> Value {
         "frames": lane.frames(),
         "share": lane.frames() as f64 / frames.max(1) as f64,
         "gpu": gpu(&lane.gpu),
+        "inference": inference(&lane.inference),
         "upscale": stage_report(&lane.upscale),
     })
 }

@@ -14,9 +14,7 @@ pub fn table(report: &UpscaleReport) -> String {
     }
     let mut text = table::aligned(&rows);
     report.lanes.iter().for_each(|lane| text += &share(lane, report.frames()));
-    if let Some(gpu) = &report.gpu {
-        text += &memory(gpu, report.inference.runtime_bytes);
-    }
+    memory_of_gpus(report).iter().for_each(|(gpu, runtime_bytes)| text += &memory(gpu, *runtime_bytes));
     text + &overlap(report) + &startup(report)
 }
 
@@ -71,10 +69,26 @@ fn row(stage: &StageReport, seconds: f64, bottleneck: Option<&str>) -> Vec<Strin
     ]
 }
 
+/// Each GPU, and what its networks take.
+fn memory_of_gpus(report: &UpscaleReport) -> Vec<(&GpuReport, u64)> {
+    let mut gpus: Vec<(&GpuReport, u64)> = Vec::new();
+    for lane in &report.lanes {
+        let ordinal = lane.gpu.device.ordinal;
+        match gpus.iter_mut().find(|(gpu, _)| gpu.device.ordinal == ordinal) {
+            Some((_, bytes)) => *bytes += lane.inference.runtime_bytes,
+            None => gpus.push((&lane.gpu, lane.inference.runtime_bytes)),
+        }
+    }
+    let only = report.gpu.iter().filter(|_| report.lanes.is_empty());
+    gpus.extend(only.map(|gpu| (gpu, report.inference.runtime_bytes)));
+    gpus
+}
+
 fn memory(gpu: &GpuReport, runtime_bytes: u64) -> String {
     let (pool, mib) = (&gpu.pool, |bytes: u64| bytes >> 20);
     format!(
-        "{}: {} MiB for frames at the peak, {} MiB for the model; pool hit rate {:.3}; {} MiB to the GPU, {} MiB back\n",
+        "GPU {}, {}: {} MiB for frames at the peak, {} MiB for the model; pool hit rate {:.3}; {} MiB to the GPU, {} MiB back\n",
+        gpu.device.ordinal,
         gpu.device.name,
         mib(pool.peak_bytes as u64),
         mib(runtime_bytes),

@@ -42,8 +42,14 @@ fn what_is_asked_for_by_name_and_cannot_be_had_is_an_error() {
     }
     let folder = Folder::new();
     let (input, output) = (folder.clip("in.mkv", CLIP), folder.file("out.mkv"));
-    for flags in [&["-d", "0"][..], &["--device", "cuda:1"], &["--provider", "cuda"], &["--decoder", "nvdec"]]
-    {
+    for flags in [
+        &["-d", "0"][..],
+        &["--device", "cuda:1"],
+        &["--device", "cuda:0,1"],
+        &["--device", "cuda:all"],
+        &["--provider", "cuda"],
+        &["--decoder", "nvdec"],
+    ] {
         let answer = upscale(&input, &output, flags);
         assert_eq!(answer.status, 5, "{flags:?}: {}", answer.stderr);
         let error = &answer.json()["error"];
@@ -62,6 +68,9 @@ fn choices_that_contradict_each_other_are_usage_errors() {
         &["-d", "cpu", "--provider", "tensorrt"],
         &["-d", "cpu", "--decoder", "nvdec"],
         &["--decoder", "software", "--decode-sessions", "2"],
+        &["-d", "cuda:0,cpu"],
+        &["-d", "cuda:0,1", "--provider", "cpu"],
+        &["-d", "0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0"],
     ] {
         let answer = upscale(&input, &folder.file("out.mkv"), flags);
         assert_eq!((answer.error_name(), answer.status), ("option-invalid", 2), "{flags:?}");

@@ -188,20 +188,23 @@ impl Inference {
     /// With the frames' numbers in the job instead of those in the lane.
     fn placed(&self, lane: usize, mut report: rave_tensorrt::UpscaleReport) -> rave_tensorrt::UpscaleReport {
         if let Some(shares) = &self.shares {
-            let numbers = report.not_finite_frames.iter();
-            report.not_finite_frames = numbers.filter_map(|number| shares.place(lane, *number)).collect();
+            let steps = report.memory_steps.iter_mut().map(|step| &mut step.frame);
+            report.not_finite_frames.iter_mut().chain(steps).for_each(|number| {
+                *number = shares.place(lane, *number).unwrap_or(*number);
+            });
         }
         report
     }
 
     /// What each lane did; nothing if there is only one.
     pub(super) fn lanes(&self, stages: &Report) -> Vec<LaneReport> {
-        let report = |Lane { label, gpu }: &Lane| {
+        let report = |(lane, (Lane { label, gpu }, handle)): (usize, (&Lane, &ReportHandle))| {
             let upscale = stages.stage(&format!("upscale {label}"))?.clone();
             let gpu = GpuReport { device: gpu.info.clone(), pool: gpu.pool.health() };
-            Some(LaneReport { label: label.clone(), gpu, upscale })
+            let inference = self.placed(lane, handle.get());
+            Some(LaneReport { label: label.clone(), gpu, inference, upscale })
         };
-        self.lanes.iter().filter_map(report).collect()
+        self.lanes.iter().zip(&self.handles).enumerate().filter_map(report).collect()
     }
 }
 

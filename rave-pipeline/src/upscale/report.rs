@@ -105,7 +105,9 @@ pub struct LaneReport {
     pub label: String,
     /// The GPU. Lanes of one GPU have their memory in common.
     pub gpu: GpuReport,
-    /// What its network did.
+    /// What its network did. Frames have their numbers in the job.
+    pub inference: rave_tensorrt::UpscaleReport,
+    /// What the stage of its network did.
     pub upscale: StageReport,
 }
 
@@ -122,10 +124,11 @@ impl UpscaleReport {
         startup::first_out(&self.startup)
     }
 
-    /// The part, from 0 to 1, of the decoder's time on the GPU during which the model ran, too: see
-    /// [`Report::overlap`]. `None` if one of them is not on the GPU.
+    /// The part, from 0 to 1, of the decoder's time on the GPU during which the model ran, too, of several lanes that of the
+    /// first: see [`Report::overlap`]. `None` if one of them is not on the GPU.
     pub fn decoding_during_inference(&self) -> Option<f64> {
-        self.stages.overlap("decode", "upscale")
+        let upscale = self.lanes.first().map_or("upscale", |lane| lane.upscale.name.as_str());
+        self.stages.overlap("decode", upscale)
     }
 
     /// Frames in the output: as many as were decoded, if that was checked.

@@ -65,8 +65,11 @@ impl Startup {
     /// end of the last step and gave this report.
     pub(super) fn with_first_items(mut self, report: &Report) -> Vec<StartStep> {
         let start = self.last - self.begin;
+        let of_lane =
+            |stage: &str, name: &str| name.strip_prefix(stage).is_some_and(|rest| rest.starts_with(' '));
         let first = |stage: &str, name| {
-            let duration = report.stage(stage)?.first_item?;
+            let lanes = report.stages.iter().filter(|of| of.name == stage || of_lane(stage, &of.name));
+            let duration = lanes.filter_map(|stage| stage.first_item).min()?;
             Some(StartStep { name, start, duration })
         };
         let stages = [first("decode", "first frame decoded"), first("upscale", "first frame enlarged")];
