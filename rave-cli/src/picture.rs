@@ -1,6 +1,6 @@
 use clap::Args;
 use rave_core::{ColorSpec, Dither, Rational, Timestamp};
-use rave_ffmpeg::TimeRange;
+use rave_ffmpeg::{Cropping, TimeRange};
 use rave_pipeline::{Deinterlacing, Orientation, OutputSize, PictureOptions};
 
 /// What is done to pictures besides enlarging them, and to which.
@@ -21,6 +21,9 @@ pub struct PictureArgs {
     /// Turn the pictures upright instead of handing their rotation on
     #[arg(long, help_heading = "Picture")]
     pub autorotate: bool,
+    /// Keep what the container wants left out at the sides of the pictures
+    #[arg(long, help_heading = "Picture")]
+    pub no_crop: bool,
     /// Constant frame rate of the output, such as 30 or 30000/1001 [default: every frame at its own time]
     #[arg(long, value_name = "R", value_parser = parse_fps, help_heading = "Picture")]
     pub fps: Option<Rational>,
@@ -65,6 +68,10 @@ impl PictureArgs {
             (_, None, Some(height)) => OutputSize::Height(height),
             (None, None, None) => OutputSize::Model,
         }
+    }
+
+    pub fn cropping(&self) -> Cropping {
+        if self.no_crop { Cropping::Ignored } else { Cropping::Applied }
     }
 
     pub fn range(&self) -> TimeRange {

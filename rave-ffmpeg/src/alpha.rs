@@ -54,6 +54,7 @@ impl AlphaReader {
     /// `None` if the stream has no alpha.
     pub(crate) fn new(stream: &VideoStream) -> Result<Option<Self>, Error> {
         let (Some(info), Some((place, _))) = (stream.alpha(), stream.alpha_place()) else { return Ok(None) };
+        let info = stream.shared.crop.undone(&info);
         let format = format::descriptor(info.format).ok_or_else(|| unknown(info.format))?.number();
         Ok(Some(Self {
             place,

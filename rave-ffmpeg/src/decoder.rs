@@ -6,6 +6,7 @@ use rave_core::{BoxError, FrameInfo, HostFrame, Packet, Stage, Timestamp, VideoI
 use crate::alpha::AlphaReader;
 use crate::clock::{Clock, Stamp};
 use crate::convert::Converter;
+use crate::crop::Cropper;
 use crate::sys::{AvError, AvFrame, AvPacket, DecoderContext, DecoderSettings, Received, SideData, ffi};
 use crate::{Corruption, DecoderOptions, Error, VideoStream};
 
@@ -78,6 +79,7 @@ pub struct SoftwareDecoder {
     frame: AvFrame,
     info: VideoInfo,
     wanted: Wanted,
+    cropper: Cropper,
     clock: Clock,
     report: DecodeReportHandle,
     packets: u64,
@@ -116,7 +118,8 @@ impl SoftwareDecoder {
     /// # Errors
     /// [`Error::DecoderMissing`] if this build of FFmpeg has none; [`Error::InputNoFrames`] if it does not open.
     pub fn new(stream: &VideoStream, options: &DecoderOptions) -> Result<Self, Error> {
-        let converter = Converter::new(stream.info(), stream.shared.source_format)?;
+        let whole = stream.shared.crop.undone(stream.info());
+        let converter = Converter::new(&whole, stream.shared.source_format)?;
         Self::of(stream, options, *stream.info(), Wanted::Picture(converter))
     }
 
@@ -153,6 +156,7 @@ impl SoftwareDecoder {
             corruption: options.corruption,
             packet: AvPacket::new().map_err(|_| Error::OutOfMemory)?,
             frame: AvFrame::new().map_err(|_| Error::OutOfMemory)?,
+            cropper: Cropper::new(shared.crop, &info)?,
             info,
             wanted,
             clock: Clock::new(stream),
@@ -292,7 +296,7 @@ impl SoftwareDecoder {
             count(&self.report.0.resized_frames);
         }
         count(&self.report.0.frames);
-        Ok(frame)
+        Ok(self.cropper.apply(frame))
     }
 
     fn no_frames(&self) -> Error {

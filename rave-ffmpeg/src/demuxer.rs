@@ -1,14 +1,15 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use rave_core::{ColorSpec, Packet, Rational, TimeBase, Timestamp};
+use rave_core::{ColorSpec, Packet, Rational, TimeBase, Timestamp, VideoInfo};
 
+use crate::crop::Crop;
 use crate::first_frame::{self, First};
 use crate::range::ClockRange;
 use crate::sys::{AvError, AvPacket, Dictionary, InputContext, StreamRef, ffi};
 use crate::{
-    DemuxerOptions, Error, Input, MediaInfo, StreamInfo, StreamKind, TimeRange, VideoStream, describe,
-    format, seek, stream,
+    Cropping, DemuxerOptions, Error, Input, MediaInfo, StreamInfo, StreamKind, TimeRange, VideoStream,
+    describe, format, seek, stream,
 };
 
 /// What a file holds, from its header and its first packets. Nothing is decoded to the end.
@@ -228,7 +229,10 @@ fn video_stream(
 ) -> Result<VideoStream, Error> {
     let info = &media.streams[stream.index()];
     let pace = options.frame_rate.or_else(|| frame_rate(stream)).unwrap_or_else(default_rate);
-    let (video, notices) = stream::video_info(input, stream, &first.frame, options.frame_rate, tags)?;
+    let (whole, mut notices) = stream::video_info(input, stream, &first.frame, options.frame_rate, tags)?;
+    let (wanted, display) = Crop::of_container(input, media, stream.index());
+    let wanted = (wanted.fitted(&whole, first.frame.field_order()), display);
+    let (video, crop) = cropped(&whole, wanted, options.cropping, &mut notices);
     let source = stream::source_format(input, &first.frame)?;
     let shared = stream::Shared {
         input: input.clone(),
@@ -245,10 +249,29 @@ fn video_stream(
         pace,
         is_untimed: options.frame_rate.is_some(),
         notices,
+        crop,
         options: options.clone(),
         streams: media.streams.clone(),
     };
     Ok(VideoStream { shared: Arc::new(shared) })
+}
+
+/// The pictures without what is to be left out, and that; `display` is the size that they are shown with.
+fn cropped(
+    whole: &VideoInfo,
+    (crop, display): (Crop, Option<(u32, u32)>),
+    cropping: Cropping,
+    notices: &mut Vec<String>,
+) -> (VideoInfo, Crop) {
+    if crop.is_nothing() {
+        return (*whole, crop);
+    }
+    notices.push(crop.notice(whole, cropping));
+    if cropping == Cropping::Ignored {
+        return (*whole, Crop::default());
+    }
+    let shape = display.map_or(whole.sample_aspect_ratio, |size| crop.sample_aspect_ratio(whole, size));
+    (VideoInfo { sample_aspect_ratio: shape, ..crop.applied(whole) }, crop)
 }
 
 /// What FFmpeg's raw demuxers assume.

@@ -35,6 +35,7 @@ mod coded;
 mod container;
 mod convert;
 mod copy;
+mod crop;
 mod cut;
 mod decoder;
 mod demuxer;
@@ -81,8 +82,8 @@ pub use input::Input;
 pub use media::{AudioDescription, Chapter, MediaInfo, StreamInfo, StreamKind, VideoDescription};
 pub use muxer::{MuxSummary, Muxer, StreamOutcome, StreamPlan};
 pub use options::{
-    CopyOptions, Corruption, DecoderOptions, DemuxerOptions, EncoderChoice, EncoderOptions, Incompatible,
-    MuxerOptions, Quality, RawVideo, Selection, UnknownCodec, VideoCodec,
+    CopyOptions, Corruption, Cropping, DecoderOptions, DemuxerOptions, EncoderChoice, EncoderOptions,
+    Incompatible, MuxerOptions, Quality, RawVideo, Selection, UnknownCodec, VideoCodec,
 };
 pub use range::{InvalidTime, TimeRange, parse_time};
 pub use selection::{InvalidMap, StreamMap};

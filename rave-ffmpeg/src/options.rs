@@ -18,6 +18,19 @@ pub struct DemuxerOptions {
     pub raw: Option<RawVideo>,
     /// The part of the input that is wanted, to the frame.
     pub range: TimeRange,
+    /// What becomes of sides that the container (Matroska's PixelCrop, the clean aperture of MP4 and QuickTime) wants left
+    /// out.
+    pub cropping: Cropping,
+}
+
+/// What becomes of the sides of pictures that a container wants left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cropping {
+    /// They stay, as with FFmpeg before 7.1.
+    #[default]
+    Ignored,
+    /// They are left out by [`SoftwareDecoder`](crate::SoftwareDecoder), to whole chroma samples.
+    Applied,
 }
 
 /// The shape of raw video samples, which say nothing about themselves.

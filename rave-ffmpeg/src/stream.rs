@@ -5,6 +5,7 @@ use rave_core::{
     VideoInfo,
 };
 
+use crate::crop::Crop;
 use crate::demuxer::frame_rate;
 use crate::range::ClockRange;
 use crate::sys::{AvFrame, Parameters, PixelDescriptor, SideData, StreamRef};
@@ -35,6 +36,8 @@ pub(crate) struct Shared {
     /// Whether every timestamp has to be reconstructed: the container has none.
     pub(crate) is_untimed: bool,
     pub(crate) notices: Vec<String>,
+    /// What of the decoded pictures is left out.
+    pub(crate) crop: Crop,
     /// How the input was opened, and what it holds: for the reader that copies the other streams.
     pub(crate) options: DemuxerOptions,
     pub(crate) streams: Vec<StreamInfo>,
@@ -84,6 +87,12 @@ impl VideoStream {
     /// How long the stream is, as the header says.
     pub fn duration(&self) -> Option<Timestamp> {
         self.shared.duration
+    }
+
+    /// Whether decoded pictures are cropped as the container says, which other decoders than
+    /// [`SoftwareDecoder`](crate::SoftwareDecoder) do not do.
+    pub fn is_cropped(&self) -> bool {
+        !self.shared.crop.is_nothing()
     }
 
     /// What decoding changes besides the coding: a repacked format, for example. That [alpha](Self::alpha) is decoded apart is

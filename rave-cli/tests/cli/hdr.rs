@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{Folder, probe, upscale};
+use crate::support::{Folder, probe, upscale, with_box};
 
 /// HEVC as an encoder writes it, with HDR10's static metadata.
 fn film(folder: &Folder, name: &str) -> PathBuf {
@@ -183,32 +183,14 @@ fn dynamic_metadata_is_said_to_be_left_out_and_the_rest_kept() {
     }
 }
 
-/// Adds a box with Dolby Vision's configuration to the sample entry, behind the others in it.
-fn with_configuration(mp4: &mut Vec<u8>, profile: u8, compatibility: u8) {
+/// Dolby Vision's configuration, as a box.
+fn configuration(profile: u8, compatibility: u8) -> Vec<u8> {
     let mut record = vec![0; 32];
     record[..4].copy_from_slice(&32_u32.to_be_bytes());
     record[4..8].copy_from_slice(b"dvcC");
     // Version 1.0; the profile's seven bits, the level's six, then that there are metadata and a base layer.
     record[8..13].copy_from_slice(&[1, 0, profile << 1, 6 << 3 | 0b101, compatibility << 4]);
-    let (mut at, mut end) = (0, mp4.len());
-    let mut path = Vec::new();
-    for (name, header) in
-        [(b"moov", 8), (b"trak", 8), (b"mdia", 8), (b"minf", 8), (b"stbl", 8), (b"stsd", 16), (b"hev1", 8)]
-    {
-        let size = |at: usize| u32::from_be_bytes(mp4[at..at + 4].try_into().unwrap()) as usize;
-        while &mp4[at + 4..at + 8] != name {
-            at += size(at);
-            assert!(at < end, "no {}", String::from_utf8_lossy(name));
-        }
-        end = at + size(at);
-        path.push(at);
-        at += header;
-    }
-    for place in path {
-        let size = u32::from_be_bytes(mp4[place..place + 4].try_into().unwrap()) + record.len() as u32;
-        mp4[place..place + 4].copy_from_slice(&size.to_be_bytes());
-    }
-    mp4.splice(end..end, record);
+    record
 }
 
 #[test]
@@ -216,9 +198,9 @@ fn dolby_vision_is_taken_by_its_base_layer_or_refused() {
     let folder = Folder::new();
     let plain = std::fs::read(film(&folder, "plain.mp4")).unwrap();
     let clip = |profile, compatibility| {
-        let (mut bytes, path) = (plain.clone(), folder.file(format!("{profile}.{compatibility}.mp4")));
-        with_configuration(&mut bytes, profile, compatibility);
-        std::fs::write(&path, bytes).unwrap();
+        let path = folder.file(format!("{profile}.{compatibility}.mp4"));
+        std::fs::write(&path, with_box(plain.clone(), b"hev1", &configuration(profile, compatibility)))
+            .unwrap();
         path
     };
     let output = folder.file("out.mkv");

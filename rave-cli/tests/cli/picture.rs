@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::{Folder, frames, probe, upscale};
+use crate::support::{Folder, frames, probe, rave, upscale, with_box};
 
 const CLIP: &str = "-f lavfi -i testsrc2=s=64x48:r=25:d=2 -f lavfi -i sine=d=2 -pix_fmt yuv420p -c:v libx264 \
     -preset ultrafast -bf 2 -c:a aac";
@@ -172,4 +172,26 @@ fn combed_pictures_are_deinterlaced_unless_that_is_off() {
     let (is_done, _, notices) = run(&pictures, &[]);
     assert!(!is_done && !notices.contains("interlace"), "{notices}");
     assert!(run(&pictures, &["--deinterlace", "bwdif"]).0);
+}
+
+#[test]
+fn what_the_container_crops_is_cropped_unless_it_is_to_stay() {
+    let folder = Folder::new();
+    let plain =
+        folder.clip("plain.mp4", "-f lavfi -i testsrc2=s=64x48:r=25:d=0.2 -c:v libx264 -preset ultrafast");
+    let fractions = [56, 1, 44, 1, 0, 1, -2, 1].into_iter().flat_map(i32::to_be_bytes);
+    let aperture: Vec<u8> = 40_u32.to_be_bytes().into_iter().chain(*b"clap").chain(fractions).collect();
+    let (input, output) = (folder.file("in.mp4"), folder.file("out.mp4"));
+    std::fs::write(&input, with_box(std::fs::read(plain).unwrap(), b"avc1", &aperture)).unwrap();
+    for (flags, expected, word) in [
+        (&["-y"][..], ["112", "88"], "the container crops the pictures to 56x44 of 64x48"),
+        (&["-y", "--no-crop"], ["128", "96"], "nothing is cropped"),
+    ] {
+        let report = upscale(&input, &output, flags).succeeded().json();
+        assert_eq!(probe(&output, &["-show_entries", "stream=width,height"]), expected, "{flags:?}");
+        let notices = report["notices"].as_array().unwrap();
+        assert!(notices.iter().any(|notice| notice.as_str().unwrap().contains(word)), "{notices:?}");
+    }
+    upscale(&input, &output, &["-y"]).succeeded();
+    assert_eq!(rave([Path::new("verify"), &input, &output]).status, 0);
 }

@@ -114,3 +114,25 @@ pub fn probe(path: &Path, arguments: &[&str]) -> Vec<String> {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
 }
+
+/// MP4 whose index stands behind its data, with a box added to the first track's sample entry of this name.
+pub fn with_box(mut mp4: Vec<u8>, entry: &[u8; 4], added: &[u8]) -> Vec<u8> {
+    let (mut at, mut end, mut places) = (0, mp4.len(), Vec::new());
+    let path =
+        [(b"moov", 8), (b"trak", 8), (b"mdia", 8), (b"minf", 8), (b"stbl", 8), (b"stsd", 16), (entry, 8)];
+    for (name, header) in path {
+        let size = |at: usize| u32::from_be_bytes(mp4[at..at + 4].try_into().unwrap());
+        while &mp4[at + 4..at + 8] != name {
+            at += size(at) as usize;
+            assert!(at < end, "no {}", String::from_utf8_lossy(name));
+        }
+        end = at + size(at) as usize;
+        places.push((at, size(at) + added.len() as u32));
+        at += header;
+    }
+    for (place, size) in places {
+        mp4[place..place + 4].copy_from_slice(&size.to_be_bytes());
+    }
+    mp4.splice(end..end, added.iter().copied());
+    mp4
+}

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use rave_core::{BoxError, HostFrame, Packet, Stage, VideoInfo};
-use rave_ffmpeg::{DecoderOptions, Demuxer, DemuxerOptions, Input, SoftwareDecoder};
+use rave_ffmpeg::{Cropping, DecoderOptions, Demuxer, DemuxerOptions, Input, SoftwareDecoder};
 
 /// Decodes a video as its frames are asked for.
 pub(super) struct Frames {
@@ -15,7 +15,10 @@ pub(super) struct Frames {
 
 impl Frames {
     pub(super) fn open(input: &Input, stream: Option<usize>) -> Result<Self, BoxError> {
-        let packets = Demuxer::open(input, &DemuxerOptions { stream, ..Default::default() })?;
+        let packets = Demuxer::open(
+            input,
+            &DemuxerOptions { stream, cropping: Cropping::Applied, ..Default::default() },
+        )?;
         let decoder = SoftwareDecoder::new(packets.video(), &DecoderOptions::default())?;
         Ok(Self { packets, decoder, ready: VecDeque::new(), is_done: false })
     }

@@ -39,6 +39,9 @@ impl HardwareDecoder {
         sessions: Option<NonZeroUsize>,
         corruption: Corruption,
     ) -> Result<Self, BoxError> {
+        if stream.is_cropped() {
+            return Err(Cropped.into());
+        }
         let codec = Codec::from_name(stream.codec_name()).ok_or_else(|| unknown(stream))?;
         let library = NvdecLibrary::open()?;
         let filter = BitstreamFilter::new(stream)?;
@@ -101,6 +104,17 @@ impl Stage for HardwareDecoder {
             Sessions::One(decoder) => decoder.finish(emit),
             Sessions::Several(decoders) => decoders.finish(emit),
         }
+    }
+}
+
+/// NVDEC crops as the bitstream says, not as the container does.
+#[derive(Debug, thiserror::Error)]
+#[error("the container crops the pictures, which is done in host memory")]
+struct Cropped;
+
+impl rave_core::CodedError for Cropped {
+    fn code(&self) -> Code {
+        Code::DecoderUnsupported
     }
 }
 

@@ -2,7 +2,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use rave_core::{Code, CodedError};
-use rave_ffmpeg::{Corruption, DemuxerOptions, EncoderOptions, MuxerOptions, VideoCodec};
+use rave_ffmpeg::{Corruption, Cropping, DemuxerOptions, EncoderOptions, MuxerOptions, VideoCodec};
 use rave_tensorrt::{Batch, BuiltIn, ModelSource, OnNan, Precision, Provider, TensorRtOptions, Tile};
 
 use super::{Existing, PictureOptions};
@@ -60,7 +60,7 @@ impl Default for UpscaleOptions {
             threads: None,
             tile: Tile::default(),
             batch: Batch::default(),
-            demuxer: DemuxerOptions::default(),
+            demuxer: DemuxerOptions { cropping: Cropping::Applied, ..DemuxerOptions::default() },
             corruption: Corruption::default(),
             codec: None,
             encoder: EncoderOptions::new(VideoCodec::H264),

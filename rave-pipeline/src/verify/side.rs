@@ -2,8 +2,8 @@
 
 use rave_core::{BoxError, Stage, Timestamp, VideoInfo};
 use rave_ffmpeg::{
-    CodedPicture, Container, DecodeReport, DecoderOptions, Demuxer, DemuxerOptions, Input, MediaInfo,
-    SoftwareDecoder, StreamInfo, StreamSurvey, Survey, TimeRange, TrialDecoding, VideoDescription,
+    CodedPicture, Container, Cropping, DecodeReport, DecoderOptions, Demuxer, DemuxerOptions, Input,
+    MediaInfo, SoftwareDecoder, StreamInfo, StreamSurvey, Survey, TimeRange, TrialDecoding, VideoDescription,
     VideoStream, trial_decode,
 };
 
@@ -60,7 +60,8 @@ impl Side {
         depth: Depth,
         range: TimeRange,
     ) -> Result<Self, BoxError> {
-        let demuxer = Demuxer::open(input, &DemuxerOptions { stream, range, ..Default::default() })?;
+        let options = DemuxerOptions { stream, range, cropping: Cropping::Applied, ..Default::default() };
+        let demuxer = Demuxer::open(input, &options)?;
         let stream = demuxer.video().clone();
         let index = stream.index();
         let survey = Survey::read(input, |_| true)?;
