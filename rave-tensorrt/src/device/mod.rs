@@ -1,7 +1,5 @@
 //! Models and upscaling on a GPU.
 
-#[cfg(test)]
-mod emulated;
 mod fitted;
 mod geometry;
 mod ladder;
@@ -10,6 +8,8 @@ mod model;
 mod replays;
 mod session;
 mod tensorrt;
+#[cfg(test)]
+mod tests;
 mod timing;
 mod upscaler;
 

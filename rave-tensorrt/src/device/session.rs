@@ -85,7 +85,7 @@ impl DeviceNetwork {
     /// done, and until then nobody else writes to it or reads the output.
     pub(super) unsafe fn run(&mut self, input: DeviceTensor, output: DeviceTensor) -> Result<(), ort::Error> {
         #[cfg(test)]
-        super::emulated::before_run(&self.stream, input.shape)?;
+        super::tests::before_run(&self.stream, input.shape)?;
         let (input, output) = (self.value(input)?, self.value(output)?);
         // SAFETY: the values are valid until the end of this function, and `Run` keeps none of them; their memory is the
         // caller's promise.

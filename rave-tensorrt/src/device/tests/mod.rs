@@ -23,7 +23,7 @@ pub(super) fn before_run(stream: &Stream, shape: [i64; 4]) -> Result<(), ort::Er
 }
 
 /// Names of the tests in `stage.rs`, which run in a process with the emulated driver.
-const PREFIX: &str = "device::emulated::stage::";
+const PREFIX: &str = "device::tests::stage::";
 
 #[test]
 fn the_stage_works_on_an_emulated_gpu() {
