@@ -1,15 +1,14 @@
 """An ONNX network of convolutions as a torch module with the same weights.
 
-Reads the few operators that super-resolution networks are made of, with no package but torch and numpy; anything else
-is an error.
+Reads the few operators that super-resolution networks are made of, with no package but torch; anything else is an
+error.
 """
-import numpy
 import torch
 from torch import nn
 from torch.nn import functional
 
 # onnx.proto3: TensorProto.DataType.
-TYPES = {1: numpy.float32, 6: numpy.int32, 7: numpy.int64, 10: numpy.float16, 11: numpy.float64}
+TYPES = {1: torch.float32, 6: torch.int32, 7: torch.int64, 10: torch.float16, 11: torch.float64}
 
 
 def varint(data, at):
@@ -64,15 +63,14 @@ def tensor(data):
     found = message(data)
     kind = TYPES[found[2][0]]
     shape = list(integers(found.get(1, [])))
-    if 9 in found:
-        array = numpy.frombuffer(found[9][0], kind)
-    elif kind == numpy.float16:
-        array = numpy.array(list(integers(found[5])), numpy.uint16).view(kind)
-    elif kind == numpy.int64:
-        array = numpy.array(list(integers(found[7])), kind)
+    if 9 in found or 4 in found:
+        data = b"".join(bytes(part) for part in found.get(9, found.get(4)))
+        values = torch.frombuffer(bytearray(data), dtype=kind) if data else torch.empty(0, dtype=kind)
+    elif kind == torch.float16:
+        values = torch.tensor(list(integers(found[5])), dtype=torch.int32).to(torch.int16).view(kind)
     else:
-        array = numpy.frombuffer(b"".join(found[4]), kind)
-    return text(found.get(8)), torch.from_numpy(array.reshape(shape).copy())
+        values = torch.tensor(list(integers(found.get(7, []))), dtype=kind)
+    return text(found.get(8)), values.reshape(shape)
 
 
 class Node:

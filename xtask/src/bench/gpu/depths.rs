@@ -25,7 +25,7 @@ pub fn run(bench: &mut Bench) -> Result<(), Failure> {
     digests.sort();
     digests.dedup();
     let line = Comparison {
-        what: format!("{model}, {}: different results with queues of {}", stem(&clip), DEPTHS.join(", ")),
+        what: format!("{model}, {}: results that differ, with queues of {}", stem(&clip), DEPTHS.join(", ")),
         ours: format!("{}", digests.len()),
         theirs: format!("{} runs of {frames} frames", DEPTHS.len()),
         ratio: digests.len() as f64,
