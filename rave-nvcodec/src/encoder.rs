@@ -28,7 +28,7 @@ use crate::sys::nvenc;
 use config::Plan;
 use input::Input;
 use metadata::Metadata;
-use session::{OutputBuffer, Session, Submitted};
+use session::{Completion, OutputBuffer, Session, Submitted};
 use times::DecodingTimes;
 
 /// Frames in GPU memory to packets, by the encoder of the GPU.
@@ -64,6 +64,8 @@ pub struct NvEncoder {
     idle_inputs: Vec<Input>,
     in_flight: VecDeque<OutputBuffer>,
     idle_outputs: VecDeque<OutputBuffer>,
+    /// That the last picture is coded; `None` in the synchronous mode.
+    end: Option<Completion>,
     session: Arc<Session>,
     stream: Stream,
     plan: Plan,
@@ -119,7 +121,8 @@ impl NvEncoder {
         let mut session = Session::open(library, pool.device())?;
         let capabilities = CodecCapabilities::checked(&session, input, options)?;
         let preset = session.preset(options.codec, options.preset, config::tuning(options))?;
-        let plan = Plan::new(preset, options, input, &capabilities)?;
+        let mut plan = Plan::new(preset, options, input, &capabilities)?;
+        plan.params.enable_encode_async = session.choose_mode(options.codec)?;
         let stream = pool.device().new_stream()?;
         session.initialize(&plan.params, &plan.config, &stream)?;
         let parameter_sets = session.parameter_sets()?;
@@ -133,6 +136,7 @@ impl NvEncoder {
             idle_inputs: inputs.collect::<Result<_, _>>()?,
             in_flight: VecDeque::new(),
             idle_outputs: outputs.collect::<Result<_, _>>()?,
+            end: session.create_completion()?,
             stream,
             picture: config::picture(&plan, input, options.codec),
             metadata: Metadata::new(options.codec, input),
@@ -252,6 +256,7 @@ impl NvEncoder {
             input_time_stamp: self.frames,
             input_buffer: pointer,
             output_bitstream: output.pointer(),
+            completion_event: output.begin(),
             ..self.picture
         };
         self.metadata.attach(&mut params);
@@ -329,9 +334,10 @@ impl NvEncoder {
     /// Tells the encoder that no frame follows: every picture is ready then.
     fn flush(&mut self) -> Result<(), EncodeError> {
         if self.state == State::Running {
-            self.session.flush()?;
+            self.session.flush(self.end.as_ref())?;
             self.state = State::Flushed;
             self.ready = self.in_flight.len();
+            self.end.as_ref().map_or(Ok(()), Completion::wait)?;
         }
         Ok(())
     }
@@ -365,9 +371,7 @@ impl Drop for NvEncoder {
     fn drop(&mut self) {
         let _ = self.session.bind();
         let _ = self.flush();
-        for _ in 0..self.ready {
-            let _ = self.collect();
-        }
+        while self.ready > 0 && self.collect().is_ok() {}
     }
 }
 

@@ -58,6 +58,7 @@ mod codec;
 mod coded_picture;
 mod decoder;
 mod encoder;
+mod events;
 mod headers;
 mod join;
 mod library;
@@ -79,6 +80,7 @@ pub use encoder::{
     NvencMultiPass, NvencOptions, NvencParameterSets, NvencPreset, NvencProfile, NvencRateControl,
     NvencSpatialAq, NvencSwitch, NvencTuning, UnknownPreset,
 };
+pub use events::EventFunctions;
 pub use join::SegmentJoiner;
 pub use library::{Attempt, Interface, LibraryError, NvdecLibrary, NvencLibrary, NvencVersion};
 pub use replay::{Replay, Resume};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use libloading::Library;
 use rave_core::{Code, CodedError};
 
+use crate::events::{EventFunctions, SYSTEM_EVENTS};
 use crate::sys::{cuvid, nvenc};
 
 #[cfg(windows)]
@@ -201,6 +202,8 @@ impl NvdecLibrary {
 pub struct NvencLibrary {
     functions: nvenc::Functions,
     version: NvencVersion,
+    /// `None` where the driver has no asynchronous mode.
+    events: Option<EventFunctions>,
     /// Holds what `functions` points into; `None` where somebody else does.
     _library: Option<Arc<Library>>,
 }
@@ -231,7 +234,7 @@ impl NvencLibrary {
         let functions = unsafe { nvenc::Functions::load(&library) };
         let functions = functions.map_err(|error| symbol_error(interface, place, error))?;
         let version = max_supported_version(&functions)?.check()?;
-        Ok(Self { functions, version, _library: Some(Arc::new(library)) })
+        Ok(Self { functions, version, events: SYSTEM_EVENTS, _library: Some(Arc::new(library)) })
     }
 
     /// Uses functions that were found in another way: a library that is linked in or already loaded, a layer between
@@ -246,7 +249,21 @@ impl NvencLibrary {
     ///   library, a clone of it or an encoder made from it lives.
     pub unsafe fn from_functions(functions: nvenc::Functions) -> Result<Self, LibraryError> {
         let version = max_supported_version(&functions)?.check()?;
-        Ok(Self { functions, version, _library: None })
+        Ok(Self { functions, version, events: SYSTEM_EVENTS, _library: None })
+    }
+
+    /// Has encoders work in the asynchronous mode, by these events, wherever the GPU says that it has one. Without it they do so
+    /// on Windows alone, by the system's.
+    ///
+    /// # Safety
+    /// The functions do what [`EventFunctions`] says, and can be called for as long as those of the library.
+    #[must_use]
+    pub unsafe fn with_events(self, events: EventFunctions) -> Self {
+        Self { events: Some(events), ..self }
+    }
+
+    pub(crate) const fn events(&self) -> Option<EventFunctions> {
+        self.events
     }
 
     /// The newest version that the driver supports, at least [`NvencVersion::NEEDED`].

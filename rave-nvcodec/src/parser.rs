@@ -195,6 +195,7 @@ impl Parser {
         unsafe { &mut *self.inbox }
     }
 
+    #[allow(clippy::useless_conversion, reason = "an unsigned long has 32 bits on Windows")]
     fn feed(&mut self, data: &[u8], flags: u32) -> Result<(), DecodeError> {
         let mut packet = cuvid::SourceDataPacket {
             flags: flags.into(),

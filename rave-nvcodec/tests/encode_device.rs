@@ -14,7 +14,7 @@ mod limits;
 mod options;
 
 use clip::{Rate, assert_times, clip, encode, pool, refusal, video};
-use double::{Double, Kind, Settings, digest};
+use double::{Double, Kind, Mode, Settings, digest};
 use rave_core::{
     Code, CodedError, ColorSpec, ContentLight, HostFrame, MasteringDisplay, Packet, PixelFormat, Range,
     Rational, Siting, Stage, VideoInfo,
@@ -28,6 +28,8 @@ use rave_nvcodec::{
 };
 
 const SIZE: (u32, u32) = (66, 34);
+/// How the end of a picture is told: on Linux, and on Windows.
+const MODES: [Mode; 2] = [Mode::Lock, Mode::Event];
 
 /// Encodes with a double and checks that it holds by the rules and that each frame arrived as it was sent.
 fn encode_clip(
@@ -55,16 +57,16 @@ fn encode_clip(
 #[test]
 fn every_frame_arrives_as_it_was_sent() {
     let Some(pool) = pool() else { return };
-    for (codec, format, size) in [
-        (NvencCodec::H264, PixelFormat::NV12, (66, 34)),
-        (NvencCodec::H264, PixelFormat::NV12, (256, 128)),
-        (NvencCodec::Hevc, PixelFormat::NV12, (130, 98)),
-        (NvencCodec::Hevc, PixelFormat::P010, (66, 34)),
-        (NvencCodec::Av1, PixelFormat::P010, (514, 66)),
-        (NvencCodec::H264, PixelFormat::NV12, (1920, 1080)),
+    for (codec, format, size, mode) in [
+        (NvencCodec::H264, PixelFormat::NV12, (66, 34), Mode::Lock),
+        (NvencCodec::H264, PixelFormat::NV12, (256, 128), Mode::Event),
+        (NvencCodec::Hevc, PixelFormat::NV12, (130, 98), Mode::Lock),
+        (NvencCodec::Hevc, PixelFormat::P010, (66, 34), Mode::Event),
+        (NvencCodec::Av1, PixelFormat::P010, (514, 66), Mode::Lock),
+        (NvencCodec::H264, PixelFormat::NV12, (1920, 1080), Mode::Event),
     ] {
         let video = video(format, size);
-        let double = Double::new(Settings::default());
+        let double = Double::new(Settings { mode, ..Settings::default() });
         let frames = clip(&video, Rate::Constant, 12);
         let packets = encode_clip(&pool, &double, &video, &NvencOptions::new(codec), &frames);
         assert_times(&packets, &frames, &format!("{codec} {format} {size:?}"));
@@ -91,7 +93,7 @@ fn decoding_times_rise_and_are_not_after_presentation_for_every_structure_and_fr
     for codec in NvencCodec::ALL {
         for (gop, bframes, b_references, lookahead) in STRUCTURES {
             for rate in [Rate::Constant, Rate::Variable] {
-                for count in [1, 2, 3, 5, 64] {
+                for (count, mode) in [1, 2, 3, 5, 64].into_iter().zip(MODES.into_iter().cycle()) {
                     let options = NvencOptions {
                         gop,
                         bframes: Some(bframes),
@@ -100,7 +102,7 @@ fn decoding_times_rise_and_are_not_after_presentation_for_every_structure_and_fr
                         ..NvencOptions::new(codec)
                     };
                     let frames = clip(&video, rate, count);
-                    let double = Double::new(Settings::default());
+                    let double = Double::new(Settings { mode, ..Settings::default() });
                     let packets = encode_clip(&pool, &double, &video, &options, &frames);
                     let what = format!("{codec}, gop {gop}, {bframes} B-frames, {rate:?}, {count} frames");
                     assert_times(&packets, &frames, &what);
@@ -162,7 +164,7 @@ fn low_latency_hands_each_packet_on_at_once_and_high_quality_keeps_the_encoder_b
 fn encoders_side_by_side_on_other_threads_than_they_were_made_on_keep_their_frames_apart() {
     let Some(pool) = pool() else { return };
     let video = video(PixelFormat::NV12, SIZE);
-    let double = Double::new(Settings::default());
+    let double = Double::new(Settings { mode: Mode::Event, ..Settings::default() });
     let library = double.library().unwrap();
     let open = |codec| {
         let upload = Upload::new(&pool, &video).unwrap();

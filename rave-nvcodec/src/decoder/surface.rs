@@ -107,6 +107,7 @@ impl Sequence {
             && size.1 <= max_size.1
     }
 
+    #[allow(clippy::useless_conversion, reason = "an unsigned long has 32 bits on Windows")]
     pub(crate) fn create_info(
         &self,
         surface: SurfaceFormat,

@@ -98,6 +98,9 @@ pub enum EncodeError {
         /// NVIDIA's name of the function.
         function: &'static str,
     },
+    /// The system has no event left for the encoder's asynchronous mode.
+    #[error("the operating system has no event left for NVENC")]
+    NoEvent,
     /// Frames come in the order of their timestamps.
     #[error("frame {frame} at {now} does not come after the one before at {last}")]
     FrameOrder {
@@ -135,6 +138,7 @@ impl CodedError for EncodeError {
             Self::Unsupported { .. } | Self::Option { .. } => Code::EncoderOptions,
             Self::DeviceLost { .. } => Code::CudaFailed,
             Self::OutOfMemory { .. } => Code::VramExhausted,
+            Self::NoEvent => Code::OutOfMemory,
             Self::MissingFunction { .. } => Code::CodecDriverTooOld,
             Self::Call { .. } | Self::FrameOrder { .. } | Self::Broken { .. } => Code::EncodeFailed,
         }

@@ -5,6 +5,7 @@ use cudarc::driver::sys::CUstream;
 use rave_cuda::{Device, Stream};
 
 use super::{EncodeError, NvencCodec, NvencPreset};
+use crate::events::EventFunctions;
 use crate::library::NvencLibrary;
 use crate::sys::nvenc::{self, Caps, Guid, Status};
 
@@ -26,7 +27,7 @@ macro_rules! call {
 
 mod guards;
 
-pub(super) use guards::{Mapping, OutputBuffer, Registration};
+pub(super) use guards::{Completion, Mapping, OutputBuffer, Registration};
 
 /// An open session of NVENC, closed when it is dropped. What belongs to it holds it by an [`Arc`].
 ///
@@ -39,10 +40,12 @@ pub(super) struct Session {
     encoder: nvenc::Encoder,
     functions: nvenc::FunctionList,
     gpu: String,
+    /// For the asynchronous mode; `None` in the synchronous one.
+    events: Option<EventFunctions>,
     /// The stream's handle, at an address that stays for as long as the session.
     stream: Option<Box<(CUstream, Stream)>>,
     device: Device,
-    _library: NvencLibrary,
+    library: NvencLibrary,
 }
 
 // SAFETY: NVENC lets threads change between calls (the guide's section on threading has one that submits and one that
@@ -76,8 +79,15 @@ impl Session {
         let mut encoder = ptr::null_mut();
         // SAFETY: the table came from the library; both pointers are to live values; the context is the device's.
         let status = unsafe { open(&mut params, &mut encoder) };
-        let session =
-            Self { encoder, functions, gpu, stream: None, device: device.clone(), _library: library.clone() };
+        let session = Self {
+            encoder,
+            functions,
+            gpu,
+            events: None,
+            stream: None,
+            device: device.clone(),
+            library: library.clone(),
+        };
         match status {
             Status::SUCCESS => Ok(session),
             // A handle that a refusal may have left is given back by the drop.
@@ -161,6 +171,16 @@ impl Session {
         Ok(value)
     }
 
+    /// Chooses the asynchronous mode where there are events and the GPU has it for the codec (programming guide,
+    /// "Asynchronous Mode"); returns what `enableEncodeAsync` is.
+    pub(super) fn choose_mode(&mut self, codec: NvencCodec) -> Result<u32, EncodeError> {
+        if let Some(events) = self.library.events() {
+            let has_mode = self.capability(codec, Caps::ASYNC_ENCODE_SUPPORT)? != 0;
+            self.events = Some(events).filter(|_| has_mode);
+        }
+        Ok(u32::from(self.events.is_some()))
+    }
+
     /// What a preset stands for.
     pub(super) fn preset(
         &self,
@@ -231,10 +251,13 @@ impl Session {
         }
     }
 
-    /// Tells the encoder that no frame follows, which makes all packets ready.
-    pub(super) fn flush(&self) -> Result<(), EncodeError> {
-        let mut params =
-            nvenc::PicParams { encode_pic_flags: nvenc::PicFlags::EOS.0, ..nvenc::PicParams::versioned() };
+    /// Tells the encoder that no frame follows, which makes all packets ready: at once, or when the event is set.
+    pub(super) fn flush(&self, completion: Option<&Completion>) -> Result<(), EncodeError> {
+        let mut params = nvenc::PicParams {
+            encode_pic_flags: nvenc::PicFlags::EOS.0,
+            completion_event: Completion::begin(completion),
+            ..nvenc::PicParams::versioned()
+        };
         call!(self, encode_picture("nvEncEncodePicture", &mut params))
     }
 }

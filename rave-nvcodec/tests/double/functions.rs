@@ -24,7 +24,9 @@ use rave_nvcodec::sys::nvenc::{self, Status};
 use super::rules::{self, Session};
 use super::{CURRENT, OPEN, State, locked};
 use asking::{caps, format_count, formats, guid_count, guids, preset, profile_count, profiles};
-use buffers::{create_output, destroy_output, map, register, unmap, unregister};
+use buffers::{
+    create_output, destroy_output, map, register, register_event, unmap, unregister, unregister_event,
+};
 use making::{initialize, reconfigure, set_streams};
 
 /// What the library exports.
@@ -44,14 +46,12 @@ fn count(state: &Mutex<State>, name: &'static str, handle: Option<usize>) -> Res
     let mut state = locked(state);
     let number = state.calls.len();
     state.calls.push(name);
-    match state.failure {
-        Some((call, status)) if call == number => {
-            let session = handle.and_then(|handle| state.sessions.get_mut(&handle));
-            session.into_iter().for_each(|session| session.has_failed = true);
-            Err(status)
-        }
-        _ => Ok(()),
-    }
+    let injected = state.failure.filter(|&(call, _)| call == number).map(|(_, status)| status);
+    let is_lost = state.lost_from.is_some_and(|from| number >= from);
+    let Some(status) = injected.or(is_lost.then_some(Status::DEVICE_NOT_EXIST)) else { return Ok(()) };
+    let session = handle.and_then(|handle| state.sessions.get_mut(&handle));
+    session.into_iter().for_each(|session| session.has_failed = true);
+    Err(status)
 }
 
 /// Runs a call on an open session whose context is the thread's.
@@ -127,6 +127,8 @@ unsafe extern "system" fn create_instance(list: *mut nvenc::FunctionList) -> Sta
         unregister_resource: Some(unregister),
         map_input_resource: Some(map),
         unmap_input_resource: Some(unmap),
+        register_async_event: Some(register_event),
+        unregister_async_event: Some(unregister_event),
         encode_picture: Some(encode),
         lock_bitstream: Some(lock),
         unlock_bitstream: Some(unlock),

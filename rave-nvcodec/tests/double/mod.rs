@@ -2,22 +2,28 @@
 //! and note each breach. It encodes nothing; its packets tell what it was given.
 //!
 //! The rules are those of the API reference (`nvEncodeAPI.h` of Video Codec SDK 12.2 and 13.0); each breach names the
-//! function whose text has the rule. Where the text leaves room the double is as strict or as lazy as it may be: a
+//! function whose text has the rule. In the programming guide they are in "Opening an Encode Session", "Initializing the
+//! Hardware Encoder Session", "Creating Resources Required to Hold Input/Output Data", "Retrieving Sequence Parameters",
+//! "Preparing Input Buffers for Encoding", "Submitting Input for Encoding", "Generating Encoded Output" (with the reordering of
+//! B-frames), "End of Encoding" and "Modes of Operation" (asynchronous, synchronous, threading). Where the text leaves room the double is as strict or as lazy as it may be: a
 //! frame is read when its picture is taken, not when it is sent.
 #![allow(dead_code, reason = "each test program uses its part")]
 
+mod events;
 mod functions;
 mod order;
 mod pictures;
 mod rules;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rave_nvcodec::sys::nvenc::{self, Caps, Guid, Status};
 use rave_nvcodec::{LibraryError, NvencLibrary};
 
+#[allow(unused_imports, reason = "as above")]
+pub use events::EVENTS;
 pub use order::{Coded, Kind};
 #[allow(unused_imports, reason = "as above")]
 pub use pictures::digest;
@@ -42,6 +48,18 @@ pub struct Settings {
     pub script: Option<Vec<Coded>>,
     /// Packets by the frame's number, in place of the double's own.
     pub packets: BTreeMap<u64, Vec<u8>>,
+    /// How the end of a picture is told.
+    pub mode: Mode,
+}
+
+/// How the end of a picture is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Locking its output waits: the synchronous mode.
+    #[default]
+    Lock,
+    /// An event is set: the asynchronous mode, which NVIDIA's driver has on Windows.
+    Event,
 }
 
 impl Default for Settings {
@@ -55,6 +73,7 @@ impl Default for Settings {
             preset: (2, 0),
             script: None,
             packets: BTreeMap::new(),
+            mode: Mode::Lock,
         }
     }
 }
@@ -77,6 +96,10 @@ pub(crate) struct State {
     pub settings: Settings,
     pub calls: Vec<&'static str>,
     pub failure: Option<(usize, Status)>,
+    /// From this call on, all fail.
+    pub lost_from: Option<usize>,
+    /// Events of the operating system that are not closed.
+    pub events: BTreeSet<usize>,
     pub breaches: Vec<String>,
     pub sessions: BTreeMap<usize, Session>,
     pub next_handle: usize,
@@ -122,6 +145,8 @@ impl Double {
             settings,
             calls: Vec::new(),
             failure: None,
+            lost_from: None,
+            events: BTreeSet::new(),
             breaches: Vec::new(),
             sessions: BTreeMap::new(),
             // Handles of all doubles differ.
@@ -143,12 +168,22 @@ impl Double {
     /// Loads it as a driver's library is loaded.
     pub fn library(&self) -> Result<NvencLibrary, LibraryError> {
         // SAFETY: the functions are this program's.
-        unsafe { NvencLibrary::from_functions(functions::EXPORTS) }
+        let library = unsafe { NvencLibrary::from_functions(functions::EXPORTS) }?;
+        Ok(match locked(&self.state).settings.mode {
+            Mode::Lock => library,
+            // SAFETY: as above.
+            Mode::Event => unsafe { library.with_events(events::EVENTS) },
+        })
     }
 
     /// Makes the call of this number, counted from 0, fail.
     pub fn fail(&self, call: usize, status: Status) {
         locked(&self.state).failure = Some((call, status));
+    }
+
+    /// Takes the GPU away at the call of this number: that one and all that follow fail.
+    pub fn lose(&self, call: usize) {
+        locked(&self.state).lost_from = Some(call);
     }
 
     /// NVIDIA's names of the functions that were called.
@@ -177,7 +212,9 @@ impl Double {
 
     /// What was not given back.
     pub fn leaks(&self) -> Vec<String> {
-        locked(&self.state).sessions.values().flat_map(Session::leaks).collect()
+        let state = locked(&self.state);
+        let events = (!state.events.is_empty()).then(|| format!("event: {}", state.events.len()));
+        state.sessions.values().flat_map(Session::leaks).chain(events).collect()
     }
 
     /// Panics if a rule was broken or something was not given back.

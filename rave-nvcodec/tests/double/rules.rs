@@ -1,6 +1,6 @@
 //! What a session is, and what may be done with it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use cudarc::driver::sys::{CUcontext, CUstream};
 use rave_nvcodec::NvencCodec;
@@ -25,6 +25,8 @@ pub struct Session {
     pub resources: BTreeMap<usize, Resource>,
     /// Mapped name to resource.
     pub mappings: BTreeMap<usize, usize>,
+    /// Events that are registered, with the number of the send that sets them; that of the end of the stream is the last.
+    pub events: BTreeMap<usize, Option<u64>>,
     /// A call failed: what follows is cleaning up, which cannot be done by the book.
     pub has_failed: bool,
 }
@@ -39,6 +41,10 @@ pub struct Encoder {
     /// Sends when `NvEncEncodePicture` last returned `NV_ENC_SUCCESS`: outputs of these may be locked.
     pub acknowledged: u64,
     pub is_flushed: bool,
+    /// Sends whose output holds a picture; all, and the end, when the stream was ended.
+    pub finished: u64,
+    /// Sends whose event was waited for.
+    pub told: BTreeSet<u64>,
     /// Outputs in the order in which they were sent, with the number of the send.
     pub queue: VecDeque<(u64, usize)>,
     /// Pictures in coding order that no output was locked for.
@@ -72,6 +78,7 @@ impl Session {
             outputs: BTreeMap::new(),
             resources: BTreeMap::new(),
             mappings: BTreeMap::new(),
+            events: BTreeMap::new(),
             has_failed: false,
         }
     }
@@ -83,6 +90,7 @@ impl Session {
             ("registered input", self.resources.len()),
             ("locked output", locked),
             ("output", self.outputs.len()),
+            ("registered event", self.events.len()),
             ("session", 1),
         ];
         counts
@@ -122,7 +130,9 @@ fn submit(session: &mut Session, params: &nvenc::PicParams, breaches: &mut Vec<S
     rule(encoder.stream.is_some(), "work in a stream of one's own needs NvEncSetIOCudaStreams");
     rule(params.frame_idx == encoder.sent as u32, "frameIdx counts up from 0");
     rule(params.picture_struct == nvenc::PicStruct::FRAME, "pictureStruct");
-    rule(params.completion_event.is_null(), "no event in synchronous mode");
+    if let Err(text) = begin_event(&mut session.events, encoder, params) {
+        rule(false, text);
+    }
     let is_busy = encoder.inputs.values().any(|other| other.mapped == input);
     rule(!is_busy, "the input is in use");
     let Some(output_state) = session.outputs.get_mut(&output) else { return Status::INVALID_PARAM };
@@ -155,9 +165,33 @@ fn submit(session: &mut Session, params: &nvenc::PicParams, breaches: &mut Vec<S
     if coded.is_empty() {
         return Status::NEED_MORE_INPUT;
     }
+    encoder.finished += coded.len() as u64;
     encoder.coded.extend(coded);
     encoder.acknowledged = encoder.sent;
     Status::SUCCESS
+}
+
+/// Notes which event is set by this send (`NV_ENC_PIC_PARAMS::completionEvent`).
+fn begin_event(
+    events: &mut BTreeMap<usize, Option<u64>>,
+    encoder: &Encoder,
+    params: &nvenc::PicParams,
+) -> Result<(), &'static str> {
+    let event = params.completion_event as usize;
+    match (encoder.params.enable_encode_async, event) {
+        (0, 0) => return Ok(()),
+        (0, _) => return Err("no event in synchronous mode"),
+        (_, 0) => return Err("an event in asynchronous mode"),
+        _ => {}
+    }
+    match events.get_mut(&event) {
+        None => Err("the event is registered (NvEncRegisterAsyncEvent)"),
+        Some(Some(_)) => Err("each output has an event of its own"),
+        Some(free) => {
+            *free = Some(encoder.sent);
+            Ok(())
+        }
+    }
 }
 
 /// SEI messages or metadata OBUs.
@@ -196,15 +230,19 @@ pub fn flush(state: &mut State, handle: usize, params: &nvenc::PicParams) -> Sta
     if !params.input_buffer.is_null() || !params.output_bitstream.is_null() {
         state.breach(NAME, "the end of the stream comes without buffers");
     }
-    let Some(encoder) = state.sessions.get_mut(&handle).and_then(|session| session.encoder.as_mut()) else {
-        return Status::ENCODER_NOT_INITIALIZED;
-    };
+    let Some(session) = state.sessions.get_mut(&handle) else { return Status::INVALID_ENCODERDEVICE };
+    let Some(encoder) = &mut session.encoder else { return Status::ENCODER_NOT_INITIALIZED };
+    let begun = begin_event(&mut session.events, encoder, params);
     let was_flushed = std::mem::replace(&mut encoder.is_flushed, true);
     let coded = encoder.order.flush();
     encoder.coded.extend(coded);
     encoder.acknowledged = encoder.sent;
+    encoder.finished = encoder.sent + 1;
     if was_flushed {
         state.breach(NAME, "the stream ends once");
+    }
+    if let Err(rule) = begun {
+        state.breach(NAME, rule);
     }
     Status::SUCCESS
 }
@@ -232,7 +270,8 @@ pub fn lock(state: &mut State, handle: usize, params: &mut nvenc::LockBitstream)
         state.breach(NAME, "the picture is not coded before further frames come: this would wait for ever");
         return Status::INVALID_CALL;
     };
-    encoder.queue.pop_front();
+    let send = encoder.queue.pop_front().map_or(0, |(send, _)| send);
+    let is_told = encoder.params.enable_encode_async == 0 || encoder.told.remove(&send);
     output.is_sent = false;
     let Some(input) = encoder.inputs.remove(&coded.frame) else { return Status::GENERIC };
     let stream = encoder.stream.unwrap_or(std::ptr::null_mut());
@@ -257,6 +296,9 @@ pub fn lock(state: &mut State, handle: usize, params: &mut nvenc::LockBitstream)
             messages: input.messages,
         }),
         None => state.breach(NAME, "the input was taken away before its picture was coded"),
+    }
+    if !is_told {
+        state.breach(NAME, "its event is waited for first");
     }
     Status::SUCCESS
 }

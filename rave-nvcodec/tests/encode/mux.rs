@@ -1,5 +1,5 @@
 //! Packets with the encoder's decoding times in a container, read back by ffprobe and decoded by ffmpeg. The double gives
-//! the pictures of x264 in the order in which x264 coded them, so that the files are real H.264.
+//! the pictures of x264 and x265 in the order in which these coded them, so that the files are real.
 #![allow(clippy::unwrap_used, reason = "all of it is test code")]
 
 #[path = "../clip/mod.rs"]
@@ -17,7 +17,7 @@ use rave_core::{
     FieldOrder, FrameInfo, HostBuffer, HostFrame, Layout, Packet, PixelFormat, Sink, Stage, Timestamp,
     VideoInfo,
 };
-use rave_cuda::Upload;
+use rave_cuda::{Pool, Upload};
 use rave_ffmpeg::{
     Container, EncodedStream, EncoderOptions, MuxSummary, Muxer, MuxerOptions, SoftwareEncoder, VideoCodec,
 };
@@ -34,29 +34,39 @@ fn ffprobe_finds_rising_decoding_times_and_the_sources_presentation_times() {
     if Command::new("ffprobe").arg("-version").output().is_err() {
         return println!("skipped: there is no ffprobe");
     }
-    let video = video(PixelFormat::NV12, (128, 72));
-    let folder = tempfile::tempdir().unwrap();
-    for (gop, bframes) in STRUCTURES {
-        for rate in [Rate::Constant, Rate::Variable] {
-            let what = format!("gop {gop}, {bframes} B-frames, {rate:?}");
-            let frames = moving_clip(&video, rate);
-            let (stream, pictures) = code_by_x264(&video, &frames, (gop, bframes));
-            let double = replay(&frames, pictures);
-            let options = NvencOptions { gop, bframes: Some(bframes), ..NvencOptions::new(NvencCodec::H264) };
-            let mut encoder = NvEncoder::new(&double.library().unwrap(), &pool, &video, &options).unwrap();
-            let mut upload = Upload::new(&pool, &video).unwrap();
-            let packets = encode(&mut encoder, &mut upload, &frames).unwrap();
-            drop(encoder);
-            double.assert_clean();
-            let has_b = double.pictures().iter().any(|picture| picture.kind == Kind::B);
-            assert_eq!(has_b, bframes > 0, "{what}");
-            assert_times(&packets, &frames, &what);
-            let path = folder.path().join("clip.mp4");
-            let summary = mux(&path, &stream, packets);
-            check_with_ffprobe(&path, &frames, &summary, &what);
-            assert_eq!(decoded_frames(&path), FRAMES as usize, "{what}");
+    for (codec, name) in
+        [(VideoCodec::H264, "clip.mp4"), (VideoCodec::Hevc, "clip.mp4"), (VideoCodec::H264, "clip.ts")]
+    {
+        for structure in STRUCTURES {
+            for rate in [Rate::Constant, Rate::Variable] {
+                check_file(&pool, codec, name, structure, rate);
+            }
         }
     }
+}
+
+fn check_file(pool: &Pool, codec: VideoCodec, name: &str, (gop, bframes): (u32, u32), rate: Rate) {
+    let video = video(PixelFormat::NV12, (128, 72));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    let container = Container::from_path(&path).unwrap();
+    let what = format!("{codec} in {name}, gop {gop}, {bframes} B-frames, {rate:?}");
+    let frames = moving_clip(&video, rate);
+    let (stream, pictures) = code_in_software(&video, &frames, codec, &container, (gop, bframes));
+    let double = replay(&frames, pictures);
+    let of = if codec == VideoCodec::Hevc { NvencCodec::Hevc } else { NvencCodec::H264 };
+    let options = NvencOptions { gop, bframes: Some(bframes), ..NvencOptions::new(of) };
+    let mut encoder = NvEncoder::new(&double.library().unwrap(), pool, &video, &options).unwrap();
+    let mut upload = Upload::new(pool, &video).unwrap();
+    let packets = encode(&mut encoder, &mut upload, &frames).unwrap();
+    drop(encoder);
+    double.assert_clean();
+    let has_b = double.pictures().iter().any(|picture| picture.kind == Kind::B);
+    assert_eq!(has_b, bframes > 0, "{what}");
+    assert_times(&packets, &frames, &what);
+    let summary = mux(&path, &container, &stream, packets);
+    check_with_ffprobe(&path, &frames, &summary, &what);
+    assert_eq!(decoded_frames(&path), FRAMES as usize, "{what}");
 }
 
 /// Something that moves, so that there are B-frames.
@@ -78,18 +88,35 @@ fn moving_clip(video: &VideoInfo, rate: Rate) -> Vec<HostFrame> {
     (0..FRAMES).map(frame).collect()
 }
 
-fn code_by_x264(
+/// The same with a plane for each component, as x265 wants it.
+fn planar(frame: &HostFrame) -> HostFrame {
+    let (width, height) = (frame.layout().width(), frame.layout().height());
+    let layout = Layout::packed(PixelFormat::YUV420P, width, height).unwrap();
+    let mut buffer = HostBuffer::zeroed(layout.size_bytes());
+    buffer.as_bytes_mut().fill(128);
+    let mut planar = HostFrame::new(buffer, layout, frame.color(), frame.info()).unwrap();
+    planar.rows_mut::<u8>(0).zip(frame.rows::<u8>(0)).for_each(|(to, from)| to.copy_from_slice(from));
+    planar
+}
+
+fn code_in_software(
     video: &VideoInfo,
     frames: &[HostFrame],
+    codec: VideoCodec,
+    container: &Container,
     (gop, bframes): (u32, u32),
 ) -> (EncodedStream, Vec<Packet>) {
-    let options =
-        EncoderOptions { gop: Some(gop), bframes: Some(bframes), ..EncoderOptions::new(VideoCodec::H264) };
-    let container = Container::from_path("clip.mp4".as_ref()).unwrap();
-    let mut encoder = SoftwareEncoder::new(video, &options, &container).unwrap();
+    let options = EncoderOptions {
+        gop: Some(gop),
+        bframes: Some(bframes),
+        preset: Some("p2".to_owned()),
+        ..EncoderOptions::new(codec)
+    };
+    let video = VideoInfo { format: PixelFormat::YUV420P, ..*video };
+    let mut encoder = SoftwareEncoder::new(&video, &options, container).unwrap();
     let mut packets = Vec::new();
     for frame in frames {
-        encoder.process(frame.clone(), &mut |packet| packets.push(packet)).unwrap();
+        encoder.process(planar(frame), &mut |packet| packets.push(packet)).unwrap();
     }
     encoder.finish(&mut |packet| packets.push(packet)).unwrap();
     (encoder.stream(), packets)
@@ -114,9 +141,8 @@ fn replay(frames: &[HostFrame], pictures: Vec<Packet>) -> Double {
     Double::new(Settings { script: Some(script), packets, ..Settings::default() })
 }
 
-fn mux(path: &Path, stream: &EncodedStream, packets: Vec<Packet>) -> MuxSummary {
-    let container = Container::from_path(path).unwrap();
-    let mut muxer = Muxer::create(path, &container, stream, None, &MuxerOptions::default()).unwrap();
+fn mux(path: &Path, container: &Container, stream: &EncodedStream, packets: Vec<Packet>) -> MuxSummary {
+    let mut muxer = Muxer::create(path, container, stream, None, &MuxerOptions::default()).unwrap();
     packets.into_iter().for_each(|packet| muxer.write(packet).unwrap());
     muxer.finish().unwrap()
 }
@@ -133,7 +159,8 @@ fn check_with_ffprobe(path: &Path, frames: &[HostFrame], summary: &MuxSummary, w
     let millis = |text: &str| (text.parse::<f64>().unwrap() * 1000.0).round() as i64;
     let times: Vec<_> = text
         .lines()
-        .map(|line| line.split_once(',').unwrap())
+        // Lines without are those of side data.
+        .filter_map(|line| line.split_once(','))
         .map(|(pts, dts)| (millis(pts), millis(dts.trim_end_matches(','))))
         .collect();
     assert!(times.is_sorted_by(|a, b| a.1 < b.1), "{what}: {times:?}");

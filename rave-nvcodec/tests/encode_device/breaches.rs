@@ -3,6 +3,7 @@
 use std::ffi::c_void;
 use std::ptr;
 
+use super::double::EVENTS;
 use super::*;
 use rave_cuda::Stream;
 
@@ -14,6 +15,7 @@ struct Client {
     frame: rave_cuda::CudaFrame,
     address: u64,
     stream: Stream,
+    mode: Mode,
     _library: NvencLibrary,
 }
 
@@ -26,7 +28,7 @@ macro_rules! call {
 }
 
 impl Client {
-    fn open(double: &Double, pool: &Pool) -> Self {
+    fn open(double: &Double, pool: &Pool, mode: Mode) -> Self {
         let library = double.library().unwrap();
         let table = library.function_list().unwrap();
         let device = pool.device();
@@ -46,7 +48,7 @@ impl Client {
         let mut frame = Upload::new(pool, &video).unwrap().upload(sample).unwrap();
         let stream = device.new_stream().unwrap();
         let address = frame.buffer_mut().write(&stream).unwrap().address();
-        Self { table, encoder, frame, address, stream, _library: library }
+        Self { table, encoder, frame, address, stream, mode, _library: library }
     }
 
     fn initialize(&self, bframes: i32) -> Status {
@@ -67,6 +69,7 @@ impl Client {
             frame_rate_num: 25,
             frame_rate_den: 1,
             enable_ptd: 1,
+            enable_encode_async: u32::from(self.mode == Mode::Event),
             tuning_info: nvenc::TuningInfo::HIGH_QUALITY,
             encode_config: &mut config,
             ..nvenc::InitializeParams::versioned()
@@ -115,6 +118,11 @@ impl Client {
     }
 
     fn encode(&self, frame: u64, input: *mut c_void, output: *mut c_void) -> Status {
+        self.encode_with(frame, input, output, ptr::null_mut())
+    }
+
+    /// `event` is set when the picture is coded.
+    fn encode_with(&self, frame: u64, input: *mut c_void, output: *mut c_void, event: *mut c_void) -> Status {
         let mut params = nvenc::PicParams {
             input_width: SIZE.0,
             input_height: SIZE.1,
@@ -123,6 +131,7 @@ impl Client {
             input_time_stamp: frame,
             input_buffer: input,
             output_bitstream: output,
+            completion_event: event,
             buffer_fmt: nvenc::BufferFormat::NV12,
             picture_struct: nvenc::PicStruct::FRAME,
             ..nvenc::PicParams::versioned()
@@ -137,10 +146,19 @@ impl Client {
     }
 }
 
+/// An event that the double knows.
+fn registered_event(client: &Client) -> *mut c_void {
+    // SAFETY: the double's functions may be called on the thread that made it.
+    let event = unsafe { (EVENTS.create)() };
+    let mut params = nvenc::EventParams { completion_event: event, ..nvenc::EventParams::versioned() };
+    call!(client, register_async_event(&mut params));
+    event
+}
+
 /// Runs something wrong and gives the breaches that were noted, the last of which is about closing with things in use.
-fn breaches(pool: &Pool, wrong: impl FnOnce(&Client)) -> Vec<String> {
-    let double = Double::new(Settings::default());
-    let client = Client::open(&double, pool);
+fn breaches(pool: &Pool, mode: Mode, wrong: impl FnOnce(&Client)) -> Vec<String> {
+    let double = Double::new(Settings { mode, ..Settings::default() });
+    let client = Client::open(&double, pool, mode);
     wrong(&client);
     let breaches = double.breaches();
     call!(client, destroy_encoder());
@@ -151,7 +169,7 @@ fn breaches(pool: &Pool, wrong: impl FnOnce(&Client)) -> Vec<String> {
 fn each_breach_is_noted() {
     let Some(pool) = pool() else { return };
     let check = |expected: &str, wrong: &dyn Fn(&Client)| {
-        let found = breaches(&pool, wrong);
+        let found = breaches(&pool, Mode::Lock, wrong);
         assert_eq!(found, [expected]);
     };
     check("NvEncCreateBitstreamBuffer: the encoder is not initialised", &|client| drop(client.outputs(1)));
@@ -191,7 +209,7 @@ fn each_breach_is_noted() {
 fn each_breach_while_encoding_is_noted() {
     let Some(pool) = pool() else { return };
     let check = |bframes: i32, expected: &str, wrong: &dyn Fn(&Client, &[*mut c_void], *mut c_void)| {
-        let found = breaches(&pool, |client| {
+        let found = breaches(&pool, Mode::Lock, |client| {
             client.initialize(bframes);
             let outputs = client.outputs(6);
             let (input, _) = client.map(client.register());
@@ -236,10 +254,46 @@ fn each_breach_while_encoding_is_noted() {
 }
 
 #[test]
+fn each_breach_of_the_asynchronous_mode_is_noted() {
+    let Some(pool) = pool() else { return };
+    let check = |expected: &str, wrong: &dyn Fn(&Client, &[*mut c_void], *mut c_void, *mut c_void)| {
+        let found = breaches(&pool, Mode::Event, |client| {
+            client.initialize(0);
+            let outputs = client.outputs(6);
+            let (input, _) = client.map(client.register());
+            wrong(client, &outputs, input, registered_event(client));
+        });
+        assert_eq!(found, [expected]);
+    };
+    // SAFETY: here and below the event is the double's.
+    let wait = |event| unsafe { (EVENTS.wait)(event, 1) };
+    check("NvEncEncodePicture: an event in asynchronous mode", &|client, outputs, input, _| {
+        client.encode(0, input, outputs[0]);
+    });
+    check("NvEncLockBitstream: its event is waited for first", &|client, outputs, input, event| {
+        client.encode_with(0, input, outputs[0], event);
+        client.lock(outputs[0]);
+    });
+    check("an event: nothing sets it: this would wait for ever", &|client, outputs, input, event| {
+        client.encode_with(0, input, outputs[0], event);
+        assert_eq!((wait(event), wait(event)), (1, 0));
+    });
+    check("NvEncUnregisterAsyncEvent: it was not waited for", &|client, outputs, input, event| {
+        client.encode_with(0, input, outputs[0], event);
+        let mut params = nvenc::EventParams { completion_event: event, ..nvenc::EventParams::versioned() };
+        call!(client, unregister_async_event(&mut params));
+    });
+    check("NvEncUnregisterAsyncEvent: the event is closed before", &|_, _, _, event| {
+        // SAFETY: as above.
+        unsafe { (EVENTS.close)(event) };
+    });
+}
+
+#[test]
 fn a_session_is_closed_empty_and_then_not_used() {
     let Some(pool) = pool() else { return };
     let double = Double::new(Settings::default());
-    let client = Client::open(&double, &pool);
+    let client = Client::open(&double, &pool, Mode::Lock);
     client.initialize(0);
     let (outputs, (input, _)) = (client.outputs(4), client.map(client.register()));
     client.encode(0, input, outputs[0]);

@@ -171,6 +171,38 @@ fn a_new_bit_rate_is_set_without_a_new_encoder() {
 }
 
 #[test]
+fn a_new_bit_rate_in_mid_stream_changes_nothing_else() {
+    let Some(pool) = pool() else { return };
+    let video = video(PixelFormat::NV12, SIZE);
+    let rate_control = NvencRateControl::Cbr { kilobits_per_second: 1000 };
+    let options = NvencOptions { rate_control, bframes: Some(3), ..NvencOptions::new(NvencCodec::Hevc) };
+    let frames = clip(&video, Rate::Variable, 40);
+    for mode in MODES {
+        let run = |changes: &[(usize, u32)]| {
+            let double = Double::new(Settings { mode, ..Settings::default() });
+            let mut encoder = NvEncoder::new(&double.library().unwrap(), &pool, &video, &options).unwrap();
+            let mut upload = Upload::new(&pool, &video).unwrap();
+            let mut packets = Vec::new();
+            for (index, frame) in frames.iter().enumerate() {
+                if let Some((_, kilobits)) = changes.iter().find(|(at, _)| *at == index) {
+                    encoder.set_bit_rate(*kilobits, None).unwrap();
+                }
+                encoder.process(upload.upload(frame).unwrap(), &mut |packet| packets.push(packet)).unwrap();
+            }
+            encoder.finish(&mut |packet| packets.push(packet)).unwrap();
+            drop(encoder);
+            double.assert_clean();
+            (packets, double.pictures(), double.reconfigured())
+        };
+        let (packets, pictures, _) = run(&[]);
+        let (changed_packets, changed_pictures, changes) = run(&[(10, 2000), (11, 500), (39, 4000)]);
+        assert_eq!(changes, [2_000_000, 500_000, 4_000_000].map(|bits| (bits, bits)));
+        assert_times(&changed_packets, &frames, "changed");
+        assert!(changed_pictures == pictures && changed_packets == packets, "{mode:?}");
+    }
+}
+
+#[test]
 fn hdr10_metadata_comes_with_every_picture() {
     let Some(pool) = pool() else { return };
     let video = VideoInfo {

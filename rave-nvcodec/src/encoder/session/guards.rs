@@ -1,16 +1,31 @@
 //! What belongs to a session: each is given back when it is dropped, and the session after the last of them.
 
+use std::cell::Cell;
+use std::ffi::c_void;
 use std::sync::Arc;
 
 use super::Session;
 use crate::encoder::EncodeError;
+use crate::events::EventFunctions;
 use crate::sys::nvenc;
 
 impl Session {
     pub(in crate::encoder) fn create_bitstream_buffer(self: &Arc<Self>) -> Result<OutputBuffer, EncodeError> {
         let mut params = nvenc::CreateBitstreamBuffer::versioned();
         call!(self, create_bitstream_buffer("nvEncCreateBitstreamBuffer", &mut params))?;
-        Ok(OutputBuffer { pointer: params.bitstream_buffer, session: Arc::clone(self) })
+        let pointer = params.bitstream_buffer;
+        let mut buffer = OutputBuffer { pointer, completion: None, session: Arc::clone(self) };
+        buffer.completion = self.create_completion()?;
+        Ok(buffer)
+    }
+
+    /// An event of its own for each use; `None` in the synchronous mode.
+    pub(in crate::encoder) fn create_completion(self: &Arc<Self>) -> Result<Option<Completion>, EncodeError> {
+        let Some(functions) = self.events else { return Ok(None) };
+        let event = Event::new(functions)?;
+        let mut params = event.params();
+        call!(self, register_async_event("nvEncRegisterAsyncEvent", &mut params))?;
+        Ok(Some(Completion { event, was_set: Cell::new(false), session: Arc::clone(self) }))
     }
 
     /// # Safety
@@ -24,9 +39,79 @@ impl Session {
     }
 }
 
+/// An event of the operating system, closed when it is dropped.
+struct Event {
+    handle: *mut c_void,
+    functions: EventFunctions,
+}
+
+// SAFETY: events are there for threads to wait for one another.
+unsafe impl Send for Event {}
+
+impl Event {
+    fn new(functions: EventFunctions) -> Result<Self, EncodeError> {
+        // SAFETY: whoever gave the functions vouches for them.
+        let handle = unsafe { (functions.create)() };
+        if handle.is_null() { Err(EncodeError::NoEvent) } else { Ok(Self { handle, functions }) }
+    }
+
+    fn params(&self) -> nvenc::EventParams {
+        nvenc::EventParams { completion_event: self.handle, ..nvenc::EventParams::versioned() }
+    }
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        // SAFETY: made in `new`, closed once.
+        unsafe { (self.functions.close)(self.handle) };
+    }
+}
+
+/// An event that the driver knows, until it is dropped, and sets when a picture is coded.
+pub(in crate::encoder) struct Completion {
+    // Closed after the driver has forgotten it.
+    event: Event,
+    /// Whether it was set since it was given away: the end of a wait resets the event.
+    was_set: Cell<bool>,
+    session: Arc<Session>,
+}
+
+/// No picture takes as long.
+const MOST_MILLIS: u32 = 20_000;
+
+impl Completion {
+    /// The event, to be given away; null in the synchronous mode.
+    pub(in crate::encoder) fn begin(completion: Option<&Self>) -> *mut c_void {
+        let begin = |completion: &Self| {
+            completion.was_set.set(false);
+            completion.event.handle
+        };
+        completion.map_or(std::ptr::null_mut(), begin)
+    }
+
+    pub(in crate::encoder) fn wait(&self) -> Result<(), EncodeError> {
+        let Event { handle, functions } = &self.event;
+        // SAFETY: the event is open; whoever gave the functions vouches for them.
+        if !self.was_set.get() && unsafe { (functions.wait)(*handle, MOST_MILLIS) } == 0 {
+            return Err(EncodeError::Broken { what: format!("did not code a picture in {MOST_MILLIS} ms") });
+        }
+        self.was_set.set(true);
+        Ok(())
+    }
+}
+
+impl Drop for Completion {
+    fn drop(&mut self) {
+        let _ = self.session.device.bind();
+        let mut params = self.event.params();
+        let _ = call!(self.session, unregister_async_event("nvEncUnregisterAsyncEvent", &mut params));
+    }
+}
+
 /// A buffer for coded pictures, destroyed when it is dropped.
 pub(in crate::encoder) struct OutputBuffer {
     pointer: nvenc::OutputPointer,
+    completion: Option<Completion>,
     session: Arc<Session>,
 }
 
@@ -38,8 +123,14 @@ impl OutputBuffer {
         self.pointer
     }
 
+    /// What is set when the picture in this buffer is coded, to be given away with it.
+    pub(in crate::encoder) fn begin(&self) -> *mut c_void {
+        Completion::begin(self.completion.as_ref())
+    }
+
     /// Waits for the picture in this buffer.
     pub(in crate::encoder) fn lock(&self) -> Result<Locked<'_>, EncodeError> {
+        self.completion.as_ref().map_or(Ok(()), Completion::wait)?;
         let mut params =
             nvenc::LockBitstream { output_bitstream: self.pointer, ..nvenc::LockBitstream::versioned() };
         call!(self.session, lock_bitstream("nvEncLockBitstream", &mut params))?;

@@ -6,6 +6,7 @@ use std::ptr;
 use rave_nvcodec::NvencCodec;
 use rave_nvcodec::sys::nvenc::{self, BufferFormat, Caps, Guid, Status};
 
+use super::super::Mode;
 use super::super::rules::codec_of;
 use super::{Handle, check_version, on_session};
 
@@ -103,7 +104,13 @@ pub unsafe extern "system" fn caps(
         if params.reserved != [0; 62] {
             state.breach(NAME, "reserved");
         }
-        let set = state.settings.capabilities.iter().find(|(caps, _)| *caps == params.caps_to_query);
+        let has_events = (Caps::ASYNC_ENCODE_SUPPORT, i32::from(state.settings.mode == Mode::Event));
+        let set = state
+            .settings
+            .capabilities
+            .iter()
+            .chain([&has_events])
+            .find(|(caps, _)| *caps == params.caps_to_query);
         // SAFETY: the caller gives a number.
         unsafe { *value = set.map_or_else(|| usual(codec, params.caps_to_query), |(_, value)| *value) };
         Status::SUCCESS
@@ -126,7 +133,6 @@ pub fn usual(codec: Guid, caps: Caps) -> c_int {
         Caps::LEVEL_MAX => level,
         Caps::NUM_MAX_BFRAMES => 7,
         Caps::SUPPORT_BFRAME_REF_MODE => 3,
-        Caps::ASYNC_ENCODE_SUPPORT => 0,
         _ => 1,
     }
 }

@@ -132,3 +132,42 @@ pub unsafe extern "system" fn unmap(handle: Handle, mapped: *mut c_void) -> Stat
         Status::SUCCESS
     })
 }
+
+pub unsafe extern "system" fn register_event(handle: Handle, params: *mut nvenc::EventParams) -> Status {
+    const NAME: &str = "NvEncRegisterAsyncEvent";
+    on_encoder(NAME, handle, |state, handle| {
+        // SAFETY: the caller gives parameters.
+        let params = unsafe { &*params };
+        attempt!(check_version(state, NAME, params.version, nvenc::EventParams::VERSION));
+        let event = params.completion_event as usize;
+        if !state.events.contains(&event) {
+            state.breach(NAME, "there is no such event");
+            return Status::INVALID_EVENT;
+        }
+        let session = state.sessions.get_mut(&handle);
+        if session.is_some_and(|session| session.events.insert(event, None).is_some()) {
+            state.breach(NAME, "it is registered already");
+        }
+        Status::SUCCESS
+    })
+}
+
+pub unsafe extern "system" fn unregister_event(handle: Handle, params: *mut nvenc::EventParams) -> Status {
+    const NAME: &str = "NvEncUnregisterAsyncEvent";
+    on_encoder(NAME, handle, |state, handle| {
+        // SAFETY: the caller gives parameters.
+        let params = unsafe { &*params };
+        attempt!(check_version(state, NAME, params.version, nvenc::EventParams::VERSION));
+        let Some(session) = state.sessions.get_mut(&handle) else { return Status::INVALID_ENCODERDEVICE };
+        let has_failed = session.has_failed;
+        match session.events.remove(&(params.completion_event as usize)) {
+            None => {
+                state.breach(NAME, "it is not registered");
+                return Status::EVENT_NOT_REGISTERD;
+            }
+            Some(Some(_)) if !has_failed => state.breach(NAME, "it was not waited for"),
+            Some(_) => {}
+        }
+        Status::SUCCESS
+    })
+}

@@ -6,9 +6,9 @@ use cudarc::driver::sys::CUstream;
 use rave_nvcodec::NvencCodec;
 use rave_nvcodec::sys::nvenc::{self, Caps, Guid, Status};
 
-use super::super::State;
 use super::super::order::{Order, Structure};
 use super::super::rules::{Encoder, codec_of};
+use super::super::{Mode, State};
 use super::asking::{profile_list, usual};
 use super::{Handle, check_version, on_encoder, on_session};
 
@@ -46,6 +46,8 @@ pub unsafe extern "system" fn initialize(handle: Handle, params: *mut nvenc::Ini
             sent: 0,
             acknowledged: 0,
             is_flushed: false,
+            finished: 0,
+            told: Default::default(),
             queue: Default::default(),
             coded: Default::default(),
             inputs: Default::default(),
@@ -81,7 +83,7 @@ fn check_parameters(state: &mut State, name: &str, params: &nvenc::InitializePar
         (params.encode_height > 0 && params.encode_height <= side, "encodeHeight"),
         (params.frame_rate_num > 0 && params.frame_rate_den > 0, "frame rate"),
         (params.dar_width > 0 && params.dar_height > 0, "display aspect ratio"),
-        (params.enable_encode_async == 0, "there is no asynchronous mode on Linux"),
+        (params.enable_encode_async == u32::from(state.settings.mode == Mode::Event), "enableEncodeAsync"),
         (params.enable_ptd == 1, "frames in the order of display need enablePTD"),
         (params.tuning_info != nvenc::TuningInfo::default(), "tuningInfo"),
         (params.reserved1 == [0; 284], "reserved1"),
@@ -116,6 +118,10 @@ pub unsafe extern "system" fn reconfigure(handle: Handle, params: *mut nvenc::Re
         let size = size.map(|encoder| (encoder.params.encode_width, encoder.params.encode_height));
         if size != Some((init.encode_width, init.encode_height)) {
             state.breach(NAME, "the size cannot change");
+        }
+        let mode = state.parameters.map(|(first, _)| (first.enable_encode_async, first.enable_ptd));
+        if mode != Some((init.enable_encode_async, init.enable_ptd)) {
+            state.breach(NAME, "enableEncodeAsync and enablePTD cannot change");
         }
         state.reconfigured.push((config.rc_params.average_bit_rate, config.rc_params.max_bit_rate));
         Status::SUCCESS
