@@ -39,10 +39,9 @@ impl Fitted {
     }
 
     fn with_bias(wanted: &Wanted<'_>, rung: &Rung, bias: BiasAddition) -> Result<Self, Error> {
-        let &Wanted { model, origin, input, times, .. } = wanted;
+        let &Wanted { model, origin, input, times, others_bytes: before, .. } = wanted;
         let pool = model.pool();
         let stream = pool.device().new_stream()?;
-        let before = others_bytes(pool)?;
         let size = (rung.axes[0].tile, rung.axes[1].tile);
         let purpose = Purpose { model, origin, size, batch: rung.batch, bias, stream: &stream };
         let network = DeviceNetwork::open(&purpose)?;
@@ -71,6 +70,8 @@ pub(super) struct Wanted<'a> {
     pub(super) options: &'a UpscalerOptions,
     /// Where its runs are noted.
     pub(super) times: &'a DeviceTimes,
+    /// What others had of the GPU before its first session: not all that a session took is free as soon as it is closed.
+    pub(super) others_bytes: usize,
 }
 
 impl Wanted<'_> {
@@ -136,7 +137,7 @@ fn noise(input: &VideoInfo, info: FrameInfo) -> Result<HostFrame, Error> {
 }
 
 /// Bytes of the GPU that are in use by others than the pool.
-fn others_bytes(pool: &Pool) -> Result<usize, Error> {
+pub(super) fn others_bytes(pool: &Pool) -> Result<usize, Error> {
     let info = pool.device().info()?;
     let health = pool.health();
     Ok((info.total_bytes - info.free_bytes).saturating_sub(health.allocated_bytes))

@@ -157,14 +157,14 @@ impl DeviceLane {
 
     /// A frame for the output, with what the network does not give.
     fn output_for(&mut self, frame: &CudaFrame) -> Result<CudaFrame, Error> {
-        self.check(frame.layout())?;
         Ok(match &mut self.chroma {
             Some(chroma) => chroma.resize(frame)?,
             None => self.pool.frame(self.output, frame.color(), frame.info())?,
         })
     }
 
-    fn check(&self, layout: &Layout) -> Result<(), FrameError> {
+    /// Whether a frame is of the kind that was promised.
+    pub(super) fn check(&self, layout: &Layout) -> Result<(), FrameError> {
         let is = (layout.format(), layout.width(), layout.height());
         if is == self.input {
             return Ok(());

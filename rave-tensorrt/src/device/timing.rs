@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use rave_core::{DeviceTimes, VideoInfo};
 
-use crate::device::fitted::{Fitted, Wanted};
+use crate::device::fitted::{Fitted, Wanted, others_bytes};
 use crate::device::ladder::Rung;
 use crate::device::model::DeviceModel;
 use crate::error::Error;
@@ -34,7 +34,8 @@ impl DeviceModel {
         let rung = Rung { batch, axes };
         let start = Instant::now();
         let times = DeviceTimes::new();
-        let wanted = Wanted { model: self, origin: self.origin(), input, options, times: &times };
+        let (origin, others_bytes) = (self.origin(), others_bytes(self.pool())?);
+        let wanted = Wanted { model: self, origin, input, options, times: &times, others_bytes };
         let mut fitted = Fitted::open(&wanted, rung)?;
         let first = start.elapsed();
         let (batch, runs) = (batch as u32, runs.max(1).div_ceil(batch as u32));

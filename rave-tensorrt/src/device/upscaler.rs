@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use rave_core::{DeviceTimes, VideoInfo};
 use rave_cuda::{CudaBuffer, CudaFrame, PendingStatistics, Statistics, Stream, device_layout};
 
-use crate::device::fitted::{Fitted, Wanted, first_axes};
+use crate::device::fitted::{Fitted, Wanted, first_axes, others_bytes};
 use crate::device::ladder::{Descent, Rung};
 use crate::device::model::DeviceModel;
 use crate::error::Error;
@@ -49,8 +49,10 @@ impl Upscaler<CudaBuffer> {
         device_layout(output_info.format, output_info.width, output_info.height)?;
         let report = ReportHandle::new(model.provider(), None);
         let times = DeviceTimes::new();
+        let others_bytes = others_bytes(model.pool())?;
         let (model, first) = model.with_what_works(|model| {
-            First::open(&Wanted { model, origin: model.origin(), input, options, times: &times }, &report)
+            let origin = model.origin();
+            First::open(&Wanted { model, origin, input, options, times: &times, others_bytes }, &report)
         })?;
         let work = DeviceWork::new(model, input, *options, first, (report.clone(), times))?;
         Ok(Self { memory_bytes: work.memory_bytes()?, info, output_info, report, work: Box::new(work) })
@@ -58,7 +60,11 @@ impl Upscaler<CudaBuffer> {
 }
 
 /// The lane that a stage begins with.
-struct First(Fitted);
+struct First {
+    fitted: Fitted,
+    /// What others had of the GPU before.
+    others_bytes: usize,
+}
 
 impl First {
     fn open(wanted: &Wanted<'_>, report: &ReportHandle) -> Result<Self, Error> {
@@ -77,7 +83,7 @@ impl First {
             drop(first);
             first = wanted.first_that_fits(Rung { batch: 1, axes }, tell)?;
         }
-        Ok(Self(first))
+        Ok(Self { fitted: first, others_bytes: wanted.others_bytes })
     }
 }
 
@@ -98,6 +104,8 @@ struct DeviceWork {
     next_number: u64,
     report: ReportHandle,
     times: DeviceTimes,
+    /// What others had of the GPU before the first session.
+    others_bytes: usize,
 }
 
 /// A frame whose work is enqueued.
@@ -113,7 +121,7 @@ impl DeviceWork {
         model: DeviceModel,
         input: &VideoInfo,
         options: UpscalerOptions,
-        First(fitted): First,
+        First { fitted, others_bytes }: First,
         (report, times): (ReportHandle, DeviceTimes),
     ) -> Result<Self, Error> {
         let pool = model.pool();
@@ -135,6 +143,7 @@ impl DeviceWork {
             next_number: 0,
             report,
             times,
+            others_bytes,
             model,
         };
         work.tell();
@@ -192,7 +201,7 @@ impl DeviceWork {
 
     /// Takes less at once from now on.
     fn give_way(&mut self, error: Error) -> Result<(), Error> {
-        let Self { model, input, options, report, times, .. } = self;
+        let &mut Self { ref model, ref input, ref options, ref report, ref times, others_bytes, .. } = self;
         let rung = self.lane.as_ref().map(|fitted| &fitted.rung);
         let Some(below) = rung.and_then(|rung| rung.below(model.info(), input, options)) else {
             return Err(error);
@@ -202,7 +211,7 @@ impl DeviceWork {
         let frame = self.next_number + self.outputs.len() as u64;
         let tell = |rung: &Rung, error: &Error| add_step(report, frame, rung, error);
         tell(&below, &error);
-        let wanted = Wanted { model, origin: model.origin(), input, options, times };
+        let wanted = Wanted { model, origin: model.origin(), input, options, times, others_bytes };
         self.lane = Some(wanted.first_that_fits(below, tell)?);
         self.gathering.resize(self.batch());
         self.tell();
@@ -239,7 +248,8 @@ impl DeviceWork {
                 return Ok(None);
             };
             let origin = model.origin().in_single_precision()?;
-            let wanted = Wanted { model, origin: &origin, input, options, times };
+            let others_bytes = others_bytes(model.pool())?;
+            let wanted = Wanted { model, origin: &origin, input, options, times, others_bytes };
             let rung = Rung { batch: 1, axes: lane.rung.axes.clone() };
             wanted.first_that_fits(rung, |_, _| {}).map(Some)
         };
@@ -258,6 +268,9 @@ impl DeviceWork {
 
 impl Work<CudaBuffer> for DeviceWork {
     fn process(&mut self, input: CudaFrame, emit: &mut dyn FnMut(CudaFrame)) -> Result<(), Error> {
+        if let Some(fitted) = &self.lane {
+            fitted.lane.check(input.layout())?;
+        }
         if self.gathering.push(input, Instant::now()) {
             self.go()?;
         }

@@ -171,6 +171,7 @@ fn without_memory_for_a_batch_the_same_frames_go_in_smaller_ones() {
     assert_eq!(ticks, (0..36).map(|number| number % 3).collect::<Vec<_>>());
     assert!(report.batch < 16 && report.batch_reason == BatchReason::Memory);
     assert!(!report.memory_steps.is_empty());
+    assert!(report.runtime_bytes > 0, "what the last session takes is counted");
 }
 
 #[test]

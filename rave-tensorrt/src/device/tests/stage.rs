@@ -81,6 +81,19 @@ fn a_source_that_waits_gets_its_frames() {
 }
 
 #[test]
+fn a_frame_that_was_not_promised_is_refused_at_once() {
+    let Some(pool) = pool() else { return };
+    let file = file(&blurring(3));
+    let model = load(&pool, &file, Precision::Fp32, OnNan::Fp32);
+    let input = video(PixelFormat::RGB_F32, 64, 48);
+    let mut stage = stage(&model, &input, Tile::Off, Batch::Size(4));
+    let other = video(PixelFormat::RGB_F32, 64, 50);
+    let frame = Upload::new(&pool, &other).unwrap().upload(&pictures(&other, 1)[0]).unwrap();
+    let error = stage.process(frame, &mut drop).unwrap_err();
+    assert!(error.to_string().contains("64x50"), "{error}");
+}
+
+#[test]
 fn one_frame_of_a_batch_is_run_again() {
     let Some(pool) = pool() else { return };
     let file = file(&overflowing());
