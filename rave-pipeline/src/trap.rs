@@ -1,6 +1,7 @@
 //! Faults for tests, in any stage of a chain, whoever puts it together.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ pub(crate) enum Fault {
     Panic,
     /// It does not return until the gate is dropped.
     Stall(Receiver<()>),
+    /// Something else happens, and the stage goes on.
+    Call(Arc<dyn Fn() + Send + Sync>),
 }
 
 /// A fault at an item of the stage of this name.
@@ -62,6 +65,10 @@ impl<S> Trapped<S> {
             Some(Fault::Panic) => panic!("panicked on purpose"),
             Some(Fault::Stall(gate)) => {
                 let _ = gate.recv();
+                Ok(())
+            }
+            Some(Fault::Call(action)) => {
+                action();
                 Ok(())
             }
         }

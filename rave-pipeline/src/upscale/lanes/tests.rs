@@ -113,8 +113,11 @@ fn runtime() -> Runtime {
 }
 
 fn cpu_job(clip: &Clip, target: &Target, picture: PictureOptions) -> Ready {
-    let options = UpscaleOptions { picture, ..options() };
-    let job = UpscaleJob::open(&runtime(), &clip.input(), target, &options).unwrap();
+    job(clip, target, &UpscaleOptions { picture, ..options() })
+}
+
+fn job(clip: &Clip, target: &Target, options: &UpscaleOptions) -> Ready {
+    let job = UpscaleJob::open(&runtime(), &clip.input(), target, options).unwrap();
     Box::new(move || job.run(|_| {}).map(|report| report.stages))
 }
 
@@ -139,6 +142,26 @@ fn a_fault_in_any_stage_of_a_job_on_the_cpu_ends_it_and_leaves_nothing() {
     {
         assert!(names.contains(&name), "{name} is not in {names:?}");
     }
+    every_fault_ends(&build, &|stage| assert!(clip.is_alone(), "{stage} left a file"));
+}
+
+#[test]
+fn a_fault_in_any_stage_of_a_job_on_a_gpu_ends_it_and_leaves_nothing() {
+    match Device::open(0) {
+        Ok(_) => {}
+        Err(reason) if env::var_os("RAVE_REQUIRE_GPU").is_some_and(|value| value == "1") => {
+            panic!("RAVE_REQUIRE_GPU=1, but {reason}")
+        }
+        Err(reason) => return println!("skipped: {reason}"),
+    }
+    let clip = Clip::new();
+    let output = clip.beside("larger.mp4");
+    let mut options = UpscaleOptions { decoder: DecoderChoice::Nvdec, ..options() };
+    options.inference.device = DeviceChoice::Cuda(0);
+    let build = || {
+        let _ = std::fs::remove_file(&output);
+        job(&clip, &Target::File(output.clone()), &options)
+    };
     every_fault_ends(&build, &|stage| assert!(clip.is_alone(), "{stage} left a file"));
 }
 

@@ -1,10 +1,14 @@
 //! Lines whose network is replaced by resampling, which the emulated driver can run: everything around it is the job's.
 
+use std::sync::{Arc, OnceLock};
+
+use crossbeam_channel::{TryRecvError, unbounded};
 use rave_core::{Digest, Kernel, PixelFormat};
 use rave_cuda::{CudaResize, Device, Pool, PoolOptions};
 use rave_ffmpeg::{Demuxer, DemuxerOptions};
 
 use super::{Clip, Ready, every_fault_ends, options};
+use crate::trap::{self, Fault, Trap};
 use crate::upscale::convert::Wanted;
 use crate::upscale::decode::Decoded;
 use crate::upscale::end::{Assembling, End, Goal, Source};
@@ -144,6 +148,32 @@ fn a_copy_is_there_where_the_memory_changes_and_nowhere_else() {
     let on_two = copies(names(From::Gpu, &[&first, &second], &hash));
     assert_eq!(on_two, ["copy lane 1", "copy back lane 1"]);
     assert_eq!(copies(names(From::Host, &[&first, &second], &hash)), ["copy back lane 1"]);
+}
+
+#[test]
+fn a_line_with_lanes_is_finished_at_a_frame_or_abandoned() {
+    let Some([first, second]) = pools() else { return };
+    let (clip, target) = (Clip::new(), Target::Frames(FrameTarget::Digest));
+    let lanes = [&first, &second];
+    let (expected, _) = run(built(&clip, From::Gpu, &lanes, &target).unwrap()).unwrap();
+    for stop in [Control::finish, Control::abandon] {
+        let control = Arc::new(OnceLock::<Control>::new());
+        let (alive, ended) = unbounded();
+        let stopped = Arc::clone(&control);
+        let fault = Fault::Call(Arc::new(move || stopped.get().into_iter().for_each(stop)));
+        let trap = Trap { stage: "upscale lane 1".into(), item: 1, fault, alive };
+        let (end, own) = trap::with(trap, || built(&clip, From::Gpu, &lanes, &target)).unwrap();
+        control.set(own.clone()).unwrap();
+        match run((end, own.clone())) {
+            Ok((digests, _)) => {
+                assert!(!own.is_abandoning());
+                assert!(!digests.is_empty() && expected.starts_with(&digests), "{} frames", digests.len());
+            }
+            Err(error) => assert!(own.is_abandoning() && matches!(error, Error::Abandoned), "{error}"),
+        }
+        assert_eq!(ended.try_recv(), Err(TryRecvError::Disconnected));
+        assert_eq!([&first, &second].map(|pool| pool.health().used_bytes), [0, 0]);
+    }
 }
 
 #[test]
