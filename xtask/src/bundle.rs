@@ -19,7 +19,7 @@ use programs::Program;
 /// What `cargo xtask help bundle` says.
 pub const BUNDLE_DETAILS: &str = "\
 A folder and a .tar.xz in target/bundle that runs on x86-64 Linux with nothing but glibc and GCC's runtime libraries:
-    bin/         the program
+    bin/         the program, and xtask, whose `bench gpu --rave bin/rave` needs no cargo
     tests/       tests that may demand a GPU (RAVE_REQUIRE_GPU), as `cargo test` builds them, named CRATE-TEST
     bench/       examples that use a GPU, with optimisation, named CRATE-EXAMPLE
     lib/         every shared library that they need, found beside them by a relative run path

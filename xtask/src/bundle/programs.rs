@@ -68,7 +68,7 @@ fn programs_of(package: &Value) -> Vec<Program> {
             let source = text("src_path")?.into();
             Some(Program { package: name.to_string(), target: text("name")?, kind, source })
         })
-        .filter(|program| program.kind != Kind::Binary || program.is_main())
+        .filter(|program| program.kind != Kind::Binary || program.is_main() || program.is_xtask())
         .collect()
 }
 
@@ -82,6 +82,11 @@ impl Program {
     /// Whether this is `rave` itself.
     pub fn is_main(&self) -> bool {
         self.kind == Kind::Binary && self.target == "rave"
+    }
+
+    /// This program, which measures the other on a machine with a GPU.
+    fn is_xtask(&self) -> bool {
+        self.kind == Kind::Binary && self.target == "xtask"
     }
 
     /// Its place in the folder.
@@ -123,7 +128,7 @@ impl Program {
 
     fn is_chosen(&self, patterns: &[String]) -> bool {
         if patterns.is_empty() {
-            return self.is_main() || self.may_need_gpu();
+            return self.is_main() || self.is_xtask() || self.may_need_gpu();
         }
         patterns.iter().any(|pattern| self.path().contains(pattern))
     }
@@ -183,8 +188,11 @@ mod tests {
             let patterns: Vec<String> = patterns.iter().map(ToString::to_string).collect();
             choose(&packages, &patterns).unwrap().iter().map(Program::path).collect()
         };
-        assert_eq!(chosen(&[]), ["tests/rave-cuda-kernels", "bench/rave-cuda-bandwidth", "bin/rave"]);
-        assert_eq!(chosen(&["tests/rave-ffmpeg", "bin/"]), ["tests/rave-ffmpeg-mux", "bin/rave"]);
+        assert_eq!(
+            chosen(&[]),
+            ["tests/rave-cuda-kernels", "bench/rave-cuda-bandwidth", "bin/rave", "bin/xtask"]
+        );
+        assert_eq!(chosen(&["tests/rave-ffmpeg", "bin/rave"]), ["tests/rave-ffmpeg-mux", "bin/rave"]);
         let kernels = &choose(&packages, &["kernels".into()]).unwrap()[0];
         let executable = folder.join("executable");
         for (text, expected) in [("..RAVE_REQUIRE_GPU..", false), ("RAVE_REQUIRE", true)] {

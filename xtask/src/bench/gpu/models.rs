@@ -39,14 +39,14 @@ pub fn find(workspace: &Workspace, options: &Options) -> Result<(Vec<Model>, Vec
     });
     let mut models: Vec<Model> = heavy.map(|file| Model::of_file(file)).collect();
     let absent = KNOWN.iter().filter(|name| models.iter().all(|model| model.name != **name));
-    let absent =
+    let mut absent: Vec<String> =
         absent.map(|name| format!("{name}: no {name}.onnx in --models or $RAVE_MEDIA/weights")).collect();
-    models.push(Model {
-        name: BUILT_IN.into(),
-        argument: BUILT_IN.into(),
-        file: files.iter().find(|file| stem(file) == BUILT_IN).cloned(),
-        wanted: WANTED_OF_BUILT_IN,
-    });
+    let file = files.iter().find(|file| stem(file) == BUILT_IN).cloned();
+    if file.is_none() {
+        absent.push(format!("{BUILT_IN} with Python: no {BUILT_IN}.onnx in --models"));
+    }
+    let (name, argument) = (BUILT_IN.to_string(), BUILT_IN.to_string());
+    models.push(Model { name, argument, file, wanted: WANTED_OF_BUILT_IN });
     Ok((models, absent))
 }
 
