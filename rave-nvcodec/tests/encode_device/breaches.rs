@@ -256,7 +256,9 @@ fn each_breach_while_encoding_is_noted() {
 #[test]
 fn each_breach_of_the_asynchronous_mode_is_noted() {
     let Some(pool) = pool() else { return };
-    let check = |expected: &str, wrong: &dyn Fn(&Client, &[*mut c_void], *mut c_void, *mut c_void)| {
+    /// With outputs, an input and an event.
+    type Wrong<'a> = &'a dyn Fn(&Client, &[*mut c_void], *mut c_void, *mut c_void);
+    let check = |expected: &str, wrong: Wrong<'_>| {
         let found = breaches(&pool, Mode::Event, |client| {
             client.initialize(0);
             let outputs = client.outputs(6);
