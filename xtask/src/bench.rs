@@ -42,7 +42,7 @@ bench gpu [PART..]       PART is depths, start, sizes or speed; all by default
              PyNvVideoCodec with PyTorch (xtask/peers/torch_pipeline.py), as it is and compiled; the Python pipeline
              needs `pip install torch PyNvVideoCodec` in python3
     -i FILE, --clips FOLDER   what to upscale; may be repeated; 20 s of H.264 and HEVC in 720p and 1080p are made by default
-    --models FOLDER           also these ONNX files (1.1 and 0.97 are asked of SRVGG networks)
+    --models FOLDER           also these ONNX files: 0.97 is asked of them, 0.92 of rave-x2
     --python MODE             eager, compiled, both (the default) or off
     --filter TEXT             only networks and clips whose names, as in the table, contain TEXT
     --rounds N                3 or more
