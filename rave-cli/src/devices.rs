@@ -1,6 +1,6 @@
 use rave_core::{BoxError, CodedError};
 use rave_cuda::{Device, DeviceInfo};
-use rave_nvcodec::{Capabilities, EncoderCapabilities, NvdecLibrary, NvencLibrary};
+use rave_nvcodec::{Capabilities, CodecCapabilities, EncoderCapabilities, NvdecLibrary, NvencLibrary};
 use rave_tensorrt::{Provider, Runtime};
 use serde_json::{Value, json};
 
@@ -67,7 +67,9 @@ impl Gpu {
             ("id".into(), format!("{}, PCI {}", info.uuid, info.pci_bus_id)),
         ];
         rows.extend(list("decodes", &self.decoders, |decoders| decoders.iter().map(decoder_text).collect()));
-        rows.extend(list("encodes", &self.encoders, encoder_names));
+        rows.extend(list("encodes", &self.encoders, |encoders| {
+            encoders.codecs.iter().map(encoder_text).collect()
+        }));
         rows.extend(self.providers.iter().map(|(provider, result)| {
             let usable =
                 result.as_ref().map_or_else(|error| format!("cannot be used: {error}"), |()| "works".into());
@@ -144,6 +146,21 @@ fn decoder_json(decoder: &Capabilities) -> Value {
     })
 }
 
+/// Like a decoder's row, and what of the options there is.
+fn encoder_text(encoder: &CodecCapabilities) -> String {
+    let CodecCapabilities { codec, engines, max_width, max_height, max_bframes, .. } = encoder;
+    let bits = if encoder.has_10_bit { "8 and 10" } else { "8" };
+    let options = [
+        (encoder.has_lookahead, "look-ahead"),
+        (encoder.has_temporal_aq, "temporal AQ"),
+        (encoder.has_lossless, "lossless"),
+    ];
+    let options: String =
+        options.iter().filter(|(has, _)| *has).map(|(_, name)| format!(", {name}")).collect();
+    let limits = format!("up to {max_width}x{max_height}, at most {max_bframes} B-frames{options}");
+    format!("{codec} of {bits} bits, {limits}, {engines} engines")
+}
+
 fn encoder_names(encoders: &EncoderCapabilities) -> Vec<String> {
     encoders.codecs.iter().map(|codec| codec.codec.to_string()).collect()
 }
@@ -162,5 +179,41 @@ fn runtime_json(runtime: &Result<Runtime, BoxError>) -> Value {
             "refused": null,
         }),
         Err(error) => json!({ "version": null, "path": null, "refused": reason(error.as_ref()) }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rave_nvcodec::NvencCodec;
+
+    #[test]
+    fn a_row_tells_what_an_encoder_can_do() {
+        let mut encoder = CodecCapabilities {
+            codec: NvencCodec::Hevc,
+            profiles: Vec::new(),
+            formats: Vec::new(),
+            min_width: 0,
+            min_height: 0,
+            max_width: 8192,
+            max_height: 8192,
+            max_macroblocks: 0,
+            max_macroblocks_per_second: 0,
+            max_level: 0,
+            max_bframes: 5,
+            b_references: Vec::new(),
+            has_10_bit: true,
+            has_lookahead: true,
+            has_temporal_aq: false,
+            has_lossless: true,
+            has_dynamic_bit_rate: true,
+            engines: 2,
+        };
+        assert_eq!(
+            encoder_text(&encoder),
+            "hevc of 8 and 10 bits, up to 8192x8192, at most 5 B-frames, look-ahead, lossless, 2 engines"
+        );
+        (encoder.has_10_bit, encoder.has_lookahead, encoder.has_lossless) = (false, false, false);
+        assert_eq!(encoder_text(&encoder), "hevc of 8 bits, up to 8192x8192, at most 5 B-frames, 2 engines");
     }
 }
