@@ -45,16 +45,14 @@ impl Crop {
     pub(crate) fn fitted(self, info: &VideoInfo, fields: FieldOrder) -> Self {
         let (x, y) = info.format.chroma().map_or((0, 0), |chroma| chroma.shifts());
         let y = y + u32::from(fields != FieldOrder::Progressive);
-        let whole = |count: u32, shift: u32| count >> shift << shift;
-        let fitted = Self {
-            left: whole(self.left, x),
-            right: self.right,
-            top: whole(self.top, y),
-            bottom: self.bottom,
-        };
         let is_possible = self.left.saturating_add(self.right) < info.width
             && self.top.saturating_add(self.bottom) < info.height;
-        if is_possible { fitted } else { Self::default() }
+        if !is_possible {
+            return Self::default();
+        }
+        let (left, right) = fitted_sides(info.width, self.left, self.right, x);
+        let (top, bottom) = fitted_sides(info.height, self.top, self.bottom, y);
+        Self { left, right, top, bottom }
     }
 
     /// The pictures that are left.
@@ -92,6 +90,14 @@ impl Crop {
             }
         }
     }
+}
+
+/// What is left out at both ends, so that what stays begins and, if it can, ends at a multiple of two to the power of
+/// `shift`.
+const fn fitted_sides(length: u32, first: u32, last: u32, shift: u32) -> (u32, u32) {
+    let first = first >> shift << shift;
+    let stays = (length - first - last).next_multiple_of(1 << shift);
+    (first, (length - first).saturating_sub(stays))
 }
 
 /// Leaves out the sides of frames.
@@ -172,8 +178,10 @@ mod tests {
         for format in [PixelFormat::YUV420P, PixelFormat::NV12, PixelFormat::YUV444P, PixelFormat::YUV420P10]
         {
             let whole = info(format, 17, 15);
-            let left = crop.fitted(&whole, FieldOrder::Progressive).applied(&whole);
-            assert_eq!((left.width, left.height), (14, 9), "{format}");
+            let crop = crop.fitted(&whole, FieldOrder::Progressive);
+            let left = crop.applied(&whole);
+            let rows = if format == PixelFormat::YUV444P { 9 } else { 10 };
+            assert_eq!((left.width, left.height), (14, rows), "{format}");
             assert_eq!(crop.undone(&left), whole);
             let layout = Layout::aligned(format, 17, 15, 32).unwrap();
             let pts = Timestamp::new(0, whole.time_base);
@@ -205,9 +213,14 @@ mod tests {
         let whole = info(PixelFormat::YUV420P, 16, 16);
         let odd = Crop { left: 3, right: 3, top: 7, bottom: 1 };
         let fitted = |crop: Crop, fields| crop.fitted(&whole, fields);
-        let expected = Crop { left: 2, right: 3, top: 6, bottom: 1 };
+        let expected = Crop { left: 2, right: 2, top: 6, bottom: 0 };
         assert_eq!(fitted(odd, FieldOrder::Progressive), expected);
         assert_eq!(fitted(odd, FieldOrder::TopFirst), Crop { top: 4, ..expected });
+        let aperture = Crop { left: 12, right: 12, top: 9, bottom: 9 };
+        let broadcast = aperture.fitted(&info(PixelFormat::YUV420P, 1440, 1080), FieldOrder::TopFirst);
+        assert_eq!(broadcast, Crop { left: 12, right: 12, top: 8, bottom: 8 });
+        let uneven = Crop { right: 1, ..Crop::default() };
+        assert_eq!(uneven.fitted(&info(PixelFormat::YUV420P, 17, 15), FieldOrder::Progressive), uneven);
         let all = Crop { left: 8, right: 8, ..Crop::default() };
         assert!(fitted(all, FieldOrder::Progressive).is_nothing());
         let huge = Crop { left: u32::MAX, right: 8, ..Crop::default() };
