@@ -136,8 +136,16 @@ const START_CODE: [u8; 3] = [0, 0, 1];
 
 /// Where the payload after the next start code begins.
 pub(crate) fn payload_start(data: &[u8], from: usize) -> Option<usize> {
-    let found = data[from..].windows(START_CODE.len()).position(|bytes| bytes == START_CODE)?;
-    Some(from + found + START_CODE.len())
+    // Where the 1 of a start code may be.
+    let mut at = from + START_CODE.len() - 1;
+    loop {
+        match *data.get(at)? {
+            0 => at += 1,
+            1 if data[..at].ends_with(&START_CODE[..2]) => return Some(at + 1),
+            // In no other place of a start code is this byte: the next one begins behind it.
+            _ => at += START_CODE.len(),
+        }
+    }
 }
 
 /// ITU-T H.264, table 7-1.
@@ -309,6 +317,27 @@ mod tests {
             (Av1, &[0x0a, 1, 0x18, 0x32, 1, 0x00], Closed),
         ] {
             assert_eq!(codec.random_access(data), expected, "{codec:?} {data:02x?}");
+        }
+    }
+
+    #[test]
+    fn start_codes_are_found_wherever_they_are() {
+        let mut number = 1_u32;
+        for length in 0..200 {
+            // Few values, so that there are many codes and half ones.
+            let next = |_| {
+                number = number.wrapping_mul(1_103_515_245).wrapping_add(12_345);
+                [0, 0, 0, 1, 1, 2, 3, 0][(number >> 16) as usize % 8]
+            };
+            let data: Vec<u8> = (0..length).map(next).collect();
+            for from in 0..=length {
+                let found = data[from..].windows(3).position(|bytes| bytes == [0, 0, 1]);
+                assert_eq!(
+                    super::payload_start(&data, from),
+                    found.map(|at| from + at + 3),
+                    "{data:?} {from}"
+                );
+            }
         }
     }
 
