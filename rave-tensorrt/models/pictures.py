@@ -2,7 +2,6 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +11,9 @@ from PIL import Image
 
 from network import cubic
 
-LEVELS = (1.0, 0.85, 0.7, 0.6, 0.5, 0.42)  # sizes at which every picture is trained on
+LEVELS = (1.0, 0.75, 0.5)  # sizes at which every picture is trained on
 TILE = 32  # crops start anywhere in a tile of this size; tiles with detail are taken more often
 LUMA = (0.299, 0.587, 0.114)
-ORDERS = tuple(permutations(range(3)))  # of the colours of a crop
 
 
 def load(folder: Path) -> list[np.ndarray]:
@@ -96,7 +94,6 @@ class Crops:
         self.tile = torch.cat(tiles).T.to(device)
         self.chance = torch.cat(detail).to(device).double().cumsum(0)
         self.chance /= self.chance[-1].clone()
-        self.orders = torch.tensor(ORDERS, device=device)
 
     def tiles(self, number: int, level: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Places of the crops of a picture, and the mean gradient in each, bounded both ways."""
@@ -109,15 +106,13 @@ class Crops:
         return place[inside], mean.cpu()[inside].clamp(2, 16)
 
     def take(self, count: int) -> torch.Tensor:
-        """[count, 3, size, size] bytes, the three colours in any order."""
+        """[count, 3, size, size] bytes."""
         device = self.chance.device
         tile = torch.searchsorted(self.chance, torch.rand(count, device=device, dtype=torch.float64))
         picture, top, left = self.tile[:, tile.clamp(max=self.tile.shape[1] - 1)]
         top = top + torch.randint(TILE, (count,), device=device)
         left = left + torch.randint(TILE, (count,), device=device)
-        crops = self.store.gather(picture, top, left, self.size, random_turns(count, device))
-        order = self.orders[torch.randint(len(ORDERS), (count,), device=device)]
-        return crops.gather(1, order[:, :, None, None].expand_as(crops))
+        return self.store.gather(picture, top, left, self.size, random_turns(count, device))
 
 
 def pyramid(picture: np.ndarray, device: torch.device) -> list[torch.Tensor]:

@@ -274,8 +274,8 @@ def schedule(step: int, progress: float) -> float:
 
 STAGES = (
     Stage(Mixture(12, 0.15, 0.0), 1.0, {charbonnier: 0.7, squared_error: 1.0}),
-    Stage(Mixture(4, 0.0625, 0.0), 0.5, {decibels: 1.0}),
-    Stage(Mixture(4, 0.0625, 0.0938), 0.5, {bounded: 1.0}),
+    Stage(Mixture(4, 0.125, 0.0), 0.5, {decibels: 1.0}),
+    Stage(Mixture(8, 0.125, 0.16), 0.5, {bounded: 1.0}),
 )
 
 
