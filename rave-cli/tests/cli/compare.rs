@@ -181,6 +181,18 @@ fn pictures_that_are_turned_differently_are_said_to_be() {
 }
 
 #[test]
+fn alpha_is_said_not_to_be_compared() {
+    let folder = Folder::new();
+    let source = "-f lavfi -i testsrc2=s=64x48:r=25:d=0.2 -c:v ffv1 -pix_fmt";
+    let plain = folder.clip("plain.mkv", &format!("{source} yuv420p"));
+    let alpha = folder.clip("alpha.mkv", &format!("{source} yuva420p"));
+    for (first, second, word) in [(&alpha, &plain, "only the first"), (&alpha, &alpha, "both videos")] {
+        let notices = compare(first, second, &["--vmaf", "off"]).succeeded().json()["notices"].to_string();
+        assert!(notices.contains(word) && notices.contains("alpha"), "{notices}");
+    }
+}
+
+#[test]
 fn pictures_beyond_the_end_are_said_to_be_missing() {
     let folder = Folder::new();
     let (first, second) = clips(&folder, "yuv420p");

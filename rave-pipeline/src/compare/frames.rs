@@ -27,6 +27,10 @@ impl Frames {
         *self.decoder.info()
     }
 
+    pub(super) fn has_alpha(&self) -> bool {
+        self.packets.video().alpha().is_some()
+    }
+
     /// As the stream's header says, or the whole file's duration gives.
     pub(super) fn estimated_frames(&self) -> Option<u64> {
         let by_duration = || {

@@ -158,7 +158,8 @@ impl Comparing {
         let second = Frames::open(distorted, options.distorted_stream).map_err(Error::Leaf)?;
         let videos = (first.info(), second.info());
         let kernel = check_size(&videos.0, &videos.1, options.other_size)?;
-        let common = Common::new(videos.0, videos.1, kernel).map_err(Error::Leaf)?;
+        let mut common = Common::new(videos.0, videos.1, kernel).map_err(Error::Leaf)?;
+        common.notices.extend(alpha_notice(first.has_alpha(), second.has_alpha()).map(str::to_owned));
         let bands = Bands::new(options.threads);
         let vmaf = Vmaf::open(&options.vmaf, &options.vmaf_model, &common.info)?;
         let total = first.estimated_frames();
@@ -252,6 +253,16 @@ impl Comparing {
             vmaf,
             pictures,
         })
+    }
+}
+
+/// What is said of channels that metrics leave out.
+const fn alpha_notice(first: bool, second: bool) -> Option<&'static str> {
+    match (first, second) {
+        (true, true) => Some("both videos have alpha, which is not compared"),
+        (true, false) => Some("only the first video has alpha, which is not compared"),
+        (false, true) => Some("only the second video has alpha, which is not compared"),
+        (false, false) => None,
     }
 }
 
