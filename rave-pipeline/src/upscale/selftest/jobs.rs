@@ -55,10 +55,8 @@ pub(super) fn check<F: FnMut(&Check)>(
     run.check("job: every frame once, the same for every queue and every run", || {
         jobs.queues_do_not_matter()
     });
-    run.check("job: no frame crosses the bus", || {
-        needed(gpu)?;
-        jobs.nothing_crosses_the_bus()
-    });
+    run.check("job: the same frames from one lane and from two", || jobs.lanes_do_not_matter(needed(gpu)?));
+    run.check("job: no frame crosses the bus", || jobs.nothing_crosses_the_bus(needed(gpu)?));
     run.check("job: a file that passes its check", || jobs.file_is_checked());
     Ok(())
 }
@@ -133,6 +131,24 @@ impl Jobs<'_> {
         Ok(format!("{decibels:.1} dB"))
     }
 
+    /// On one GPU, since others may round differently.
+    fn lanes_do_not_matter(&self, gpu: &Pool) -> Checked {
+        if self.options.inference.provider == Some(Provider::Cpu) {
+            return Err(Not::Run("the model is to run on the CPU".into()));
+        }
+        let ordinal = gpu.device().ordinal();
+        let on = |device| {
+            let mut options = self.options.clone();
+            options.inference.device = device;
+            self.digests(&self.clip("h264"), &options)
+        };
+        let (one, _) = on(DeviceChoice::Cuda(ordinal))?;
+        let (two, report) = on(DeviceChoice::Several(vec![ordinal; 2]))?;
+        let shares: Vec<_> = report.lanes.iter().map(|lane| lane.frames().to_string()).collect();
+        ensure(one.len() as u64 == FRAMES && one == two, "two lanes give other frames than one")?;
+        Ok(format!("{FRAMES} frames, {} in the lanes", shares.join(" and ")))
+    }
+
     fn queues_do_not_matter(&self) -> Checked {
         let mut first: Option<Vec<Digest>> = None;
         for depth in [4, 1, 8, 4] {
@@ -148,9 +164,13 @@ impl Jobs<'_> {
 
     /// What each frame adds to the traffic is its digest and its statistics. Tables, and the pictures that a network is tried
     /// with, go up once, so that two lengths of one clip are compared.
-    fn nothing_crosses_the_bus(&self) -> Checked {
+    fn nothing_crosses_the_bus(&self, gpu: &Pool) -> Checked {
         let sessions = NonZeroUsize::MIN;
-        let whole = UpscaleOptions { decode_sessions: Some(sessions), ..self.options.clone() };
+        let mut whole = UpscaleOptions { decode_sessions: Some(sessions), ..self.options.clone() };
+        // Between GPUs frames do cross it.
+        if let DeviceChoice::Several(_) | DeviceChoice::All = whole.inference.device {
+            whole.inference.device = DeviceChoice::Cuda(gpu.device().ordinal());
+        }
         let mut part = whole.clone();
         let seconds = TimeBase::new(1, 1).map_err(Error::leaf)?;
         part.demuxer.range.end = Some(Timestamp::new(1, seconds));
