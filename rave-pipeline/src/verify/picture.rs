@@ -218,9 +218,9 @@ fn siting(before: &VideoSide, after: &VideoSide, plan: Option<&AnnouncedVideo>) 
     let finding = |verdict| Finding::new(Aspect::Siting, from.name(), to.name(), verdict);
     match (shifts(before), shifts(after)) {
         _ if from == to => finding(Verdict::Same),
+        _ if from.offset() == to.offset() => finding(Verdict::Converted).noted("unspecified means left"),
         _ if plan.is_some_and(|plan| plan.color.siting == to) => finding(Verdict::Announced),
         (_, (0, _)) => finding(Verdict::Converted).noted("the output's chroma is not subsampled"),
-        _ if from.offset() == to.offset() => finding(Verdict::Converted).noted("unspecified means left"),
         ((1, 0), (1, 0)) if from.offset().0 == to.offset().0 => {
             finding(Verdict::Converted).noted("rows are not subsampled: the columns are the same")
         }
