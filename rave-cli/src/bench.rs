@@ -8,6 +8,7 @@ use rave_tensorrt::Runtime;
 use serde_json::{Value, json};
 
 use crate::args::BenchArgs;
+use crate::signals::Scratch;
 use crate::{json, logging, stdout, stress, table, upscale};
 
 pub fn run(args: &BenchArgs) -> Result<u8, BoxError> {
@@ -29,7 +30,9 @@ pub fn run(args: &BenchArgs) -> Result<u8, BoxError> {
 fn ways(runtime: &Runtime, upscale: UpscaleOptions, args: &BenchArgs) -> Result<u8, BoxError> {
     let ways = if args.ways.is_empty() { Way::ALL.to_vec() } else { args.ways.clone() };
     let (input, size, frames, rounds) = (args.input.clone(), args.size, args.frames, args.rounds);
-    let options = BenchOptions { upscale, input, size, frames, ways, rounds };
+    let scratch = Scratch::new()?;
+    let folder = scratch.path().to_path_buf();
+    let options = BenchOptions { upscale, input, size, frames, ways, folder, rounds };
     let report = rave_pipeline::bench(runtime, &options, |way, round| match round {
         0 => say!("rave: {}, to warm up", way.name()),
         _ => say!("rave: {}, round {round}", way.name()),

@@ -11,6 +11,8 @@ macro_rules! say {
 mod args;
 mod bench;
 mod compare;
+#[cfg(feature = "debug-alloc")]
+mod debug_alloc;
 mod devices;
 mod exit;
 mod files;

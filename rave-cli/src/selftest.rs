@@ -3,6 +3,7 @@ use rave_pipeline::{Check, Outcome, SelftestReport, UpscaleOptions};
 use serde_json::{Value, json};
 
 use crate::args::SelftestArgs;
+use crate::signals::Scratch;
 use crate::{json, logging, stdout, table, upscale};
 
 /// The exit status of a check that failed.
@@ -13,7 +14,8 @@ pub fn run(args: &SelftestArgs) -> Result<u8, BoxError> {
     let runtime = upscale::runtime(args.inference.ort_lib.as_deref())?;
     let mut options = UpscaleOptions::default();
     args.inference.put_into(&mut options);
-    let report = rave_pipeline::selftest(&runtime, &options, |check| {
+    let scratch = Scratch::new()?;
+    let report = rave_pipeline::selftest(&runtime, &options, scratch.path(), |check| {
         say!("rave: {}: {}", check.name, outcome(&check.outcome).0);
     })?;
     if args.json {

@@ -1,11 +1,13 @@
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::thread;
+use std::{env, io, process, thread};
 
-use rave_pipeline::Control;
+use rave_pipeline::{Control, Error};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
-use signal_hook::flag;
 use signal_hook::iterator::Signals;
+use signal_hook::{flag, low_level};
 
 /// The last signal that asked the program to stop.
 #[derive(Clone, Default)]
@@ -22,10 +24,10 @@ impl Stop {
 }
 
 /// From now on, the first signal ends the input, the second abandons the job.
-pub fn watch(control: &Control) -> std::io::Result<Stop> {
+pub fn watch(control: &Control) -> io::Result<Stop> {
     // A file that grows too long is then an error of the write.
     flag::register(SIGXFSZ, Arc::default())?;
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+    let mut signals = Signals::new(wanted())?;
     let stop = Stop::default();
     let (seen, control) = (Arc::clone(&stop.0), control.clone());
     thread::Builder::new().name("signals".into()).spawn(move || {
@@ -40,4 +42,64 @@ pub fn watch(control: &Control) -> std::io::Result<Stop> {
         }
     })?;
     Ok(stop)
+}
+
+/// A folder for files that go away with it, whether the program ends by itself or by a signal.
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    /// In the system's folder for temporary files.
+    pub fn new() -> Result<Self, Error> {
+        let path = env::temp_dir().join(format!("rave-{}", process::id()));
+        if let Err(source) = fs::create_dir_all(&path) {
+            return Err(Error::OutputUnwritable { path, source });
+        }
+        let scratch = Self(path.clone());
+        let mut signals = Signals::new(wanted()).map_err(Error::Thread)?;
+        let thread = thread::Builder::new().name("signals".into());
+        let spawned = thread.spawn(move || {
+            if let Some(signal) = signals.forever().next() {
+                let _ = fs::remove_dir_all(&path);
+                // Ends the program as the signal would have.
+                let _ = low_level::emulate_default_handler(signal);
+            }
+        });
+        spawned.map_err(Error::Thread)?;
+        Ok(scratch)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The signals that ask to stop, but for those that whoever started the program wants ignored, as `nohup` does.
+fn wanted() -> Vec<i32> {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = ignored(&status);
+    [SIGHUP, SIGINT, SIGTERM].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0).collect()
+}
+
+/// The mask of ignored signals, from the lowest bit on: proc_pid_status(5).
+fn ignored(status: &str) -> u64 {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ignored_signals_are_read_from_their_mask() {
+        let mask = ignored("Name:\trave\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\n");
+        assert_eq!((mask >> (SIGHUP - 1) & 1, mask >> (SIGTERM - 1) & 1), (1, 0));
+        assert_eq!(ignored(""), 0);
+    }
 }

@@ -1,5 +1,5 @@
 use rave_core::BoxError;
-use rave_pipeline::{StressOptions, StressReport};
+use rave_pipeline::{AllocationSite, StressOptions, StressReport};
 use rave_tensorrt::Runtime;
 use serde_json::{Value, json};
 
@@ -36,6 +36,15 @@ fn to_text(report: &StressReport) -> String {
             memory.taken, memory.allocated, memory.pool_drift_bytes, memory.device_drift_bytes
         );
     }
+    text += &match &report.allocations {
+        Some(allocations) => {
+            format!("after the warm-up: {} allocations in host memory\n", allocations.count)
+                + &allocations.sites.iter().map(site).collect::<String>()
+        }
+        None => {
+            "allocations in host memory were not counted: a build with `--features debug-alloc` does\n".into()
+        }
+    };
     if let Some(growth) = &report.growth {
         text += &format!(
             "after the warm-up: {} bytes of host memory, {} handles, {} threads more\n",
@@ -44,6 +53,10 @@ fn to_text(report: &StressReport) -> String {
     }
     text += &report.failures.iter().map(|failure| format!("FAILED: {failure}\n")).collect::<String>();
     text + if report.failures.is_empty() { "steady\n" } else { "" }
+}
+
+fn site(site: &AllocationSite) -> String {
+    format!("  {}: {} bytes at {}\n", site.thread, site.bytes, site.places.join(" from "))
 }
 
 fn to_json(report: &StressReport) -> Value {
@@ -64,6 +77,15 @@ fn to_json(report: &StressReport) -> Value {
             "allocated": memory.allocated,
             "pool_drift_bytes": memory.pool_drift_bytes,
             "device_drift_bytes": memory.device_drift_bytes,
+        })),
+        "allocations": report.allocations.as_ref().map(|allocations| json!({
+            "count": allocations.count,
+            "bytes": allocations.bytes,
+            "sites": allocations.sites.iter().map(|site| json!({
+                "thread": site.thread,
+                "bytes": site.bytes,
+                "places": site.places,
+            })).collect::<Vec<_>>(),
         })),
         "growth": report.growth.map(|growth| json!({
             "resident_bytes": growth.resident_bytes,

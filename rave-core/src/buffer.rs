@@ -70,13 +70,18 @@ pub struct HostPool {
     shelves: Arc<Shelves>,
 }
 
-#[derive(Default)]
 struct Shelves {
     free: Mutex<Vec<Vec<Block>>>,
 }
 
 /// Free buffers that a pool keeps; more are returned to the system.
 const MAX_FREE: usize = 16;
+
+impl Default for Shelves {
+    fn default() -> Self {
+        Self { free: Mutex::new(Vec::with_capacity(MAX_FREE)) }
+    }
+}
 
 impl Shelves {
     fn put_back(&self, blocks: Vec<Block>) {

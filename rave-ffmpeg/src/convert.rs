@@ -10,6 +10,8 @@ pub(crate) struct Converter {
     shape: Shape,
     target: Shape,
     pool: HostPool,
+    /// The last format that was compared, and whether its planes are those of the target.
+    compared: Option<(i32, bool)>,
     scaler: Option<Scaler>,
 }
 
@@ -27,6 +29,7 @@ impl Converter {
             shape: Shape { width, height, format: source_format },
             target: Shape { width, height, format: target },
             pool: HostPool::new(),
+            compared: None,
             scaler: None,
         })
     }
@@ -47,10 +50,23 @@ impl Converter {
     }
 
     /// Whether the frame has the target's size and memory arrangement.
-    fn is_native(&self, shape: Shape) -> bool {
+    fn is_native(&mut self, shape: Shape) -> bool {
         (shape.width, shape.height) == (self.target.width, self.target.height)
-            && PixelDescriptor::from_number(shape.format)
-                .is_some_and(|source| format::is_arranged_as(source, self.info.format))
+            && self.is_arranged(shape.format)
+    }
+
+    /// Formats are compared by their names, which is not done for every frame.
+    fn is_arranged(&mut self, number: i32) -> bool {
+        match self.compared {
+            Some((known, is_arranged)) if known == number => is_arranged,
+            _ => {
+                let source = PixelDescriptor::from_number(number);
+                let is_arranged =
+                    source.is_some_and(|source| format::is_arranged_as(source, self.info.format));
+                self.compared = Some((number, is_arranged));
+                is_arranged
+            }
+        }
     }
 
     fn scaler(&mut self, shape: Shape) -> Result<&mut Scaler, Error> {

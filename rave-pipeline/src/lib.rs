@@ -75,12 +75,12 @@ pub use error::Error;
 pub use meter::{QueueReport, Report, StageReport};
 #[cfg(feature = "upscale")]
 pub use upscale::{
-    BenchOptions, BenchReport, Check, Choice, DecoderChoice, Deinterlacing, Destination, DeviceChoice,
-    Existing, FrameSummary, FrameTarget, GpuReport, Growth, InferenceOptions, LaneReport, MegapixelOptions,
-    Orientation, Outcome, OutputSize, Pace, Part, PictureOptions, Progress, Queues, Refused, SampleFile,
-    SelftestReport, SizeCost, StartStep, StressMemory, StressOptions, StressReport, Target, UpscaleJob,
-    UpscaleOptions, UpscalePlan, UpscaleReport, Way, WayReport, Written, bench, cost_per_megapixel,
-    cost_spread, selftest, stress,
+    AllocationSite, Allocations, BenchOptions, BenchReport, Check, Choice, DecoderChoice, Deinterlacing,
+    Destination, DeviceChoice, Existing, FrameSummary, FrameTarget, GpuReport, Growth, InferenceOptions,
+    LaneReport, MegapixelOptions, Orientation, Outcome, OutputSize, Pace, Part, PictureOptions, Progress,
+    Queues, Refused, SampleFile, SelftestReport, SizeCost, StartStep, StressMemory, StressOptions,
+    StressReport, Target, UpscaleJob, UpscaleOptions, UpscalePlan, UpscaleReport, Way, WayReport, Written,
+    bench, cost_per_megapixel, cost_spread, note_allocation, selftest, stress,
 };
 #[cfg(feature = "upscale")]
 pub use verify::{

@@ -1,14 +1,17 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, TrySendError, bounded, select};
+use crossbeam_channel::{
+    Receiver, RecvTimeoutError, Select, SendTimeoutError, Sender, TryRecvError, TrySendError, bounded, select,
+};
 
 use crate::Control;
 use crate::meter::Meter;
 
-/// Longer than any chain runs.
-const FOR_EVER: Duration = Duration::from_secs(1 << 32);
+/// How often a worker that waits looks whether the chain is being stopped: to wait for its queue and for the alarm at once would
+/// allocate memory each time.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// End of stream is a message: a channel that closes without it is a death upstream.
 enum Message<T> {
@@ -76,10 +79,18 @@ impl<T> Input<T> {
     }
 
     fn wait(&self, patience: Option<Duration>) -> Received<T> {
-        select! {
-            recv(self.queue) -> message => message.map_or(Received::Dead, Received::from),
-            recv(self.control.alarmed()) -> _ => Received::Dead,
-            default(patience.unwrap_or(FOR_EVER)) => Received::Nothing,
+        let deadline = patience.map(|patience| Instant::now() + patience);
+        loop {
+            let left = deadline.map_or(LOOK, |deadline| deadline.saturating_duration_since(Instant::now()));
+            match self.queue.recv_timeout(left.min(LOOK)) {
+                Ok(message) => return message.into(),
+                Err(RecvTimeoutError::Disconnected) => return Received::Dead,
+                Err(RecvTimeoutError::Timeout) if self.control.is_stopping() => return Received::Dead,
+                Err(RecvTimeoutError::Timeout) if left <= LOOK && deadline.is_some() => {
+                    return Received::Nothing;
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
         }
     }
 }
@@ -122,10 +133,14 @@ impl<T> Output<T> {
         self.is_open
     }
 
-    fn wait(&self, message: Message<T>) -> bool {
-        select! {
-            send(self.queue, message) -> result => result.is_ok(),
-            recv(self.control.alarmed()) -> _ => false,
+    fn wait(&self, mut message: Message<T>) -> bool {
+        loop {
+            match self.queue.send_timeout(message, LOOK) {
+                Ok(()) => return true,
+                Err(SendTimeoutError::Disconnected(_)) => return false,
+                Err(SendTimeoutError::Timeout(_)) if self.control.is_stopping() => return false,
+                Err(SendTimeoutError::Timeout(back)) => message = back,
+            }
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Which device, provider and decoder, and outputs that are no containers.
 
+use std::ffi::OsString;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -255,14 +257,62 @@ fn a_bench_measures_every_way_and_gives_ratios() {
     matches_schema(&json, "bench");
     let ways = json["ways"].as_array().unwrap();
     let names: Vec<_> = ways.iter().map(|way| way["way"].as_str().unwrap()).collect();
-    assert_eq!(names, ["model", "chain", "decode", "end_to_end", "encoded"]);
+    assert_eq!(names, ["model", "chain", "decode", "end_to_end", "hashed", "encoded"]);
     for way in ways {
         assert_eq!(way["frames_per_second"].as_array().unwrap().len(), 3, "{way}");
         assert!(way["median_frames_per_second"].as_f64().unwrap() > 0.0, "{way}");
     }
     for ratio in json["ratios"].as_array().unwrap() {
         assert!(ratio["ratio"].as_f64().unwrap() > 0.0, "{ratio}");
+        assert_eq!(ratio["rounds"].as_array().unwrap().len(), 3, "{ratio}");
     }
+}
+
+#[test]
+fn a_bench_measures_the_ways_that_are_asked_for() {
+    let flags = ["--size", "64x48", "--frames", "20", "-m", "resize-cubic-x2", "--ways", "hashed,model"];
+    let json = rave(["bench", "--json"].iter().chain(&flags)).succeeded().json();
+    matches_schema(&json, "bench");
+    let ratios = json["ratios"].as_array().unwrap();
+    assert_eq!((ratios.len(), &ratios[0]["way"], &ratios[0]["of"]), (1, &"hashed".into(), &"model".into()));
+    assert_eq!(rave(["bench", "--ways", "nothing"]).error_name(), "option-invalid");
+}
+
+#[test]
+fn a_bench_tells_the_cost_of_a_megapixel() {
+    let flags = ["--sizes", "320x240,480x320", "--frames", "2", "-m", "resize-cubic-x2"];
+    let json = rave(["bench", "--json"].iter().chain(&flags)).succeeded().json();
+    matches_schema(&json, "cost");
+    assert_eq!(json["sizes"].as_array().unwrap().len(), 2);
+    assert!(json["chain_cost_spread"].as_f64().unwrap() >= 1.0, "{json}");
+}
+
+#[test]
+fn a_stress_run_decodes_a_file_over_and_over() {
+    let folder = Folder::new();
+    let clip = folder.clip("short.mp4", CLIP);
+    let flags = ["bench", "--json", "--stress", "2", "-m", "resize-cubic-x2", "-i"].map(OsString::from);
+    let json = rave(flags.into_iter().chain([clip.into()])).json();
+    matches_schema(&json, "stress");
+    assert_eq!(json["frames_in"], json["frames_out"], "{json}");
+    assert!(json["frames_out"].as_u64().unwrap() > 10, "{json}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_bench_that_is_stopped_leaves_no_folder() {
+    let folder = Folder::new();
+    let mut command = crate::support::command();
+    command.args(["bench", "--size", "640x360", "-m", "resize-cubic-x2"]).env("TMPDIR", folder.file(""));
+    let mut bench = command.stderr(Stdio::piped()).spawn().unwrap();
+    // The first line comes when the clip is written: the folder is there.
+    let mut line = String::new();
+    BufReader::new(bench.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(folder.file(format!("rave-{}", bench.id())).is_dir(), "{line}");
+    assert!(Command::new("kill").arg(bench.id().to_string()).status().unwrap().success());
+    let status = bench.wait().unwrap();
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(15));
+    assert!(!folder.file(format!("rave-{}", bench.id())).exists());
 }
 
 /// All samples of a file as ffmpeg decodes them.

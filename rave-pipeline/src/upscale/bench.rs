@@ -1,6 +1,5 @@
 //! How fast the parts of a job are, alone and together, in one run.
 
-use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -32,6 +31,8 @@ pub struct BenchOptions {
     pub frames: u64,
     /// What is measured.
     pub ways: Vec<Way>,
+    /// A folder for the clip that is made and for output, which the caller removes.
+    pub folder: PathBuf,
     /// How often each way is measured, after a short run that does not count; at least 3.
     pub rounds: usize,
 }
@@ -138,16 +139,16 @@ pub fn bench(
     mut progress: impl FnMut(Way, usize),
 ) -> Result<BenchReport, Error> {
     options.upscale.check()?;
-    let folder = Scratch::new()?;
     let clip = match &options.input {
         Some(input) => input.clone(),
         None => {
-            let path = folder.file("clip.mp4");
+            let path = options.folder.join("clip.mp4");
             write_clip(&path, VideoCodec::H264, PixelFormat::YUV420P, options.size, options.frames)?;
             path
         }
     };
-    let bench = Bench { runtime, options, input: Input::File(clip), output: folder.file("encoded.mkv") };
+    let bench =
+        Bench { runtime, options, input: Input::File(clip), output: options.folder.join("encoded.mkv") };
     let mut report = bench.empty_report()?;
     for round in 0..=options.rounds.max(3) {
         let mut order: Vec<_> = report.ways.iter_mut().collect();
@@ -280,29 +281,5 @@ impl Bench<'_> {
 
     fn model(&self, frames: u64) -> Result<Run, Error> {
         model_alone(self.runtime, &self.options.upscale, &self.pictures()?, frames)
-    }
-}
-
-/// A folder for the files of a run, which goes away with it.
-pub(super) struct Scratch(PathBuf);
-
-impl Scratch {
-    /// In the system's folder for temporary files.
-    pub(super) fn new() -> Result<Self, Error> {
-        let path = std::env::temp_dir().join(format!("rave-{}", std::process::id()));
-        match fs::create_dir_all(&path) {
-            Ok(()) => Ok(Self(path)),
-            Err(source) => Err(Error::OutputUnwritable { path, source }),
-        }
-    }
-
-    pub(super) fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }

@@ -1,6 +1,8 @@
 use rave_core::{Packet, Timestamp};
 use rave_ffmpeg::{Demuxer, DemuxerOptions, Error, Input};
 
+use super::allocations;
+
 /// The packets of a file's video over and over, each round later than the one before.
 pub(super) struct Looping {
     input: Input,
@@ -41,6 +43,13 @@ impl Iterator for Looping {
     type Item = Result<Packet, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        // Packets are as large as they are, and a file that is opened again is none of the job's.
+        allocations::exempt(|| self.read())
+    }
+}
+
+impl Looping {
+    fn read(&mut self) -> Option<Result<Packet, Error>> {
         if let Some(packet) = self.demuxer.next() {
             return Some(packet.map(|packet| self.shifted(packet)));
         }

@@ -1,3 +1,4 @@
+mod allocations;
 mod alone;
 mod alpha;
 mod bench;
@@ -32,6 +33,7 @@ mod stress;
 mod synthetic;
 mod target;
 
+pub use allocations::{AllocationSite, Allocations, note_allocation};
 pub use bench::{BenchOptions, BenchReport, Way, WayReport, bench};
 pub use choice::{Choice, Part, Refused};
 pub use fields::Deinterlacing;

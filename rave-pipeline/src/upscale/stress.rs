@@ -7,6 +7,7 @@ use rave_core::{PixelFormat, VideoInfo};
 use rave_ffmpeg::{Demuxer, Input};
 use rave_tensorrt::Runtime;
 
+use super::allocations::{self, Allocations};
 use super::convert::Wanted;
 use super::decode::Decoded;
 use super::device::{Network, Placed};
@@ -44,10 +45,13 @@ pub struct StressReport {
     pub frames: (u64, u64),
     /// Frames a second.
     pub rate: f64,
-    /// Whether it got slower; `None` of a run that was too short.
+    /// Whether it got slower; `None` of a run that was too short, or gave too few frames.
     pub pace: Option<Pace>,
     /// The GPU's memory, if it ran there.
     pub memory: Option<StressMemory>,
+    /// What the job's threads allocated in host memory after the warm-up; `None` if the program's allocator does not
+    /// [tell](crate::note_allocation).
+    pub allocations: Option<Allocations>,
     /// By how much the process grew; `None` where the system does not say what it holds.
     pub growth: Option<Growth>,
     /// What was not as it has to be, a sentence each.
@@ -63,8 +67,15 @@ const HOST_ENVELOPE_BYTES: u64 = 16 << 20;
 /// By how much the last minute may be slower than the second.
 const SLOWER: f64 = 0.03;
 
-/// Windows in which a single frame more or less counts are not judged.
+/// Shorter windows, or fewer frames in them, tell nothing.
+const LEAST_WINDOW: Duration = Duration::from_secs(5);
 const LEAST_FRAMES: f64 = 100.0;
+
+/// Frames whose times are noted without further memory.
+const MOST_NOTED: usize = 1 << 22;
+
+/// What is allocated for every frame counts; more frames in flight than ever before take memory once.
+const FRAMES_PER_ALLOCATION: u64 = 100;
 
 /// The part of the time that is for warming up.
 const WARM_UP: u32 = 4;
@@ -90,21 +101,32 @@ pub fn stress(runtime: &Runtime, options: &StressOptions) -> Result<StressReport
     let pool = placed.gpu.as_ref().map(|gpu| gpu.pool.clone());
     let mut watch = Watch::new(pool, duration / WARM_UP, duration);
     let chain = to_null(line, &source, placed, &mut job)?;
-    let (_, report) = chain.run(&control, |report| {
+    let mut is_warm = false;
+    let ran = chain.run(&control, |report| {
+        if !is_warm && report.elapsed >= duration / WARM_UP {
+            is_warm = true;
+            allocations::count();
+        }
         // The last report is of a chain that has ended and given its memory back.
         if report.elapsed >= duration {
+            allocations::stop();
             control.finish();
         } else {
             watch.look(report.elapsed, report.stages.last().map_or(0, |sink| sink.items_out));
         }
-    })?;
+    });
+    allocations::stop();
+    let (_, report) = ran?;
     let mut result = StressReport {
         choices: job.choices,
         elapsed: report.elapsed,
         frames: frames(&report),
         rate: report.stages.last().and_then(|sink| sink.rate()).unwrap_or_default(),
-        pace: watch.pace().filter(|pace| pace.early * pace.window.as_secs_f64() >= LEAST_FRAMES),
+        pace: watch.pace().filter(|pace| {
+            pace.window >= LEAST_WINDOW && pace.early * pace.window.as_secs_f64() >= LEAST_FRAMES
+        }),
         memory: watch.memory(),
+        allocations: allocations::counted().filter(|_| is_warm),
         growth: watch.growth(),
         failures: Vec::new(),
     };
@@ -123,6 +145,7 @@ fn decoded_line(
     let packets = Chain::source("demux", Looping::new(input, &job.options.demuxer, demuxer));
     let is_on_gpu = matches!(placed.network, Network::Device(..));
     let decoded = Decoded::of_packets(packets, &stream, placed.gpu.as_ref(), is_on_gpu, job)?;
+    decoded.record.lock().timestamps.reserve(MOST_NOTED);
     Ok((decoded.line, decoded.info))
 }
 
@@ -157,6 +180,7 @@ fn failures(report: &StressReport) -> Vec<String> {
     }
     failures.extend(report.pace.and_then(slower));
     failures.extend(report.memory.iter().flat_map(of_gpu));
+    failures.extend(report.allocations.as_ref().and_then(|found| of_threads(found, report.frames.1)));
     failures.extend(report.growth.iter().flat_map(of_process));
     failures
 }
@@ -181,6 +205,14 @@ fn of_gpu(memory: &StressMemory) -> Vec<String> {
         }
     }
     failures
+}
+
+fn of_threads(Allocations { count, sites, .. }: &Allocations, frames: u64) -> Option<String> {
+    let mut threads: Vec<&str> = sites.iter().map(|site| site.thread.as_str()).collect();
+    threads.sort_unstable();
+    threads.dedup();
+    (count * FRAMES_PER_ALLOCATION > frames)
+        .then(|| format!("{count} allocations in host memory, in the threads {}", threads.join(", ")))
 }
 
 fn of_process(growth: &Growth) -> Vec<String> {
@@ -211,6 +243,7 @@ mod tests {
                 pool_drift_bytes: 0,
                 device_drift_bytes: 1 << 21,
             }),
+            allocations: Some(Allocations::default()),
             growth: Some(Growth { resident_bytes: 1 << 20, handles: 0, threads: 0 }),
             failures: Vec::new(),
         };
@@ -224,12 +257,13 @@ mod tests {
                 pool_drift_bytes: 3 << 20,
                 device_drift_bytes: 0,
             }),
+            allocations: Some(Allocations { count: 3, ..Allocations::default() }),
             growth: Some(Growth { resident_bytes: 1 << 30, handles: 9, threads: 1 }),
             ..steady
         };
         let said = failures(&broken);
-        assert_eq!(said.len(), 7, "{said:?}");
+        assert_eq!(said.len(), 8, "{said:?}");
         assert_eq!(said[1], "the last 60 s gave 96.0 frames a second, the second 60 s 100.0");
-        assert_eq!(said[5], "9 more open handles than after the warm-up");
+        assert_eq!(said[6], "9 more open handles than after the warm-up");
     }
 }

@@ -141,5 +141,10 @@ pub(super) fn copies(
     frame: HostFrame,
     count: u64,
 ) -> impl Iterator<Item = Result<HostFrame, BoxError>> + use<> {
-    (0..count).map(move |_| Ok(frame.clone()))
+    let pool = HostPool::new();
+    (0..count).map(move |_| {
+        let mut copy = HostFrame::from_pool(&pool, *frame.layout(), frame.color(), frame.info());
+        copy.buffer_mut().as_bytes_mut().copy_from_slice(frame.buffer().as_bytes());
+        Ok(copy)
+    })
 }

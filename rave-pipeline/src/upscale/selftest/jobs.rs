@@ -9,7 +9,6 @@ use rave_tensorrt::{BuiltIn, ModelSource, Precision, Provider, Runtime};
 
 use super::{Check, Checked, Not, Run, ensure, needed};
 use crate::Error;
-use crate::upscale::bench::Scratch;
 use crate::upscale::synthetic::write_clip;
 use crate::upscale::{
     DecoderChoice, Destination, DeviceChoice, Existing, FrameTarget, Part, Queues, SampleFile, Target,
@@ -24,10 +23,10 @@ pub(super) fn check<F: FnMut(&Check)>(
     runtime: &Runtime,
     options: &UpscaleOptions,
     gpu: &Result<Pool, String>,
+    folder: &Path,
     run: &mut Run<F>,
-) -> Result<(), Error> {
-    let scratch = Scratch::new()?;
-    let jobs = Jobs { runtime, options, scratch: &scratch };
+) {
+    let jobs = Jobs { runtime, options, folder };
     let clips = [
         ("h264", VideoCodec::H264, PixelFormat::YUV420P),
         ("hevc", VideoCodec::Hevc, PixelFormat::YUV420P),
@@ -58,18 +57,17 @@ pub(super) fn check<F: FnMut(&Check)>(
     run.check("job: the same frames from one lane and from two", || jobs.lanes_do_not_matter(needed(gpu)?));
     run.check("job: no frame crosses the bus", || jobs.nothing_crosses_the_bus(needed(gpu)?));
     run.check("job: a file that passes its check", || jobs.file_is_checked());
-    Ok(())
 }
 
 struct Jobs<'a> {
     runtime: &'a Runtime,
     options: &'a UpscaleOptions,
-    scratch: &'a Scratch,
+    folder: &'a Path,
 }
 
 impl Jobs<'_> {
     fn clip(&self, name: &str) -> PathBuf {
-        self.scratch.file(&format!("{name}.mkv"))
+        self.folder.join(&format!("{name}.mkv"))
     }
 
     fn run(&self, input: &Path, target: &Target, options: &UpscaleOptions) -> Result<UpscaleReport, Not> {
@@ -116,7 +114,7 @@ impl Jobs<'_> {
                 self.options.inference.provider.filter(|_| device != DeviceChoice::Cpu);
             (options.inference.device, options.inference.precision) = (device, precision);
             options.decoder = DecoderChoice::Software;
-            let path = self.scratch.file(name);
+            let path = self.folder.join(name);
             let target = FrameTarget::Samples(SampleFile::Raw, Destination::File(path.clone()));
             self.run(&self.clip("h264"), &Target::Frames(target), &options)?;
             fs::read(&path).map_err(|error| Not::Passed(error.to_string()))
@@ -197,7 +195,7 @@ impl Jobs<'_> {
 
     fn file_is_checked(&self) -> Checked {
         let report =
-            self.run(&self.clip("h264"), &Target::File(self.scratch.file("file.mp4")), self.options)?;
+            self.run(&self.clip("h264"), &Target::File(self.folder.join("file.mp4")), self.options)?;
         ensure(report.frames() == FRAMES, format!("{} frames of {FRAMES}", report.frames()))?;
         let choices: Vec<_> = report.plan.choices.iter().map(|choice| choice.taken.as_str()).collect();
         Ok(format!("by {}", choices.join(", ")))

@@ -4,6 +4,7 @@ mod jobs;
 mod kernels;
 
 use std::fmt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rave_core::{BoxError, Code};
@@ -108,20 +109,21 @@ fn ensure(holds: bool, seen: impl fmt::Display) -> Result<(), Not> {
 
 /// Runs every check; those that need a GPU are skipped, with the reason, where none can be used.
 ///
-/// `progress` is called after each check.
+/// `folder` is for clips and outputs; the caller removes it. `progress` is called after each check.
 ///
 /// # Errors
-/// [`Error::OutputUnwritable`] if no temporary folder can be made. That a check fails is no error.
+/// Options that contradict each other. That a check fails is no error.
 pub fn selftest(
     runtime: &Runtime,
     options: &UpscaleOptions,
+    folder: &Path,
     progress: impl FnMut(&Check),
 ) -> Result<SelftestReport, Error> {
     options.check()?;
     let gpu = gpu(&options.inference.device);
     let mut run = Run { checks: Vec::new(), progress };
     kernels::check(&gpu, &mut run);
-    jobs::check(runtime, options, &gpu, &mut run)?;
+    jobs::check(runtime, options, &gpu, folder, &mut run);
     Ok(SelftestReport { checks: run.checks })
 }
 
