@@ -1,20 +1,19 @@
 // The digest of a picture's samples as rave-core/src/digest.rs defines it: a sum modulo 2^64, so that the order of the work
-// does not count. Every thread writes its part; a smaller grid gathers them.
+// does not count. Every thread goes down a column of words and adds what it has to one of a few sums.
 #include "samples.cuh"
 
 struct Digest {
     u64 source;
-    u64 partials;  // of u64: `threads` for each plane
-    u64 gathered;  // of u64: `gathered_count`
+    u64 sums;  // of u64: `sum_count`
     Plane from[3];
     u32 row_bytes[3];
     u32 rows[3];
     u32 is_aligned;  // every row to 8 bytes
-    u32 threads;
-    u32 partial_count;
-    u32 gathered_count;
+    u32 row_threads;
+    u32 sum_count;
+    u32 padding;
 };
-static_assert(sizeof(Digest) == 112, "params.rs");
+static_assert(sizeof(Digest) == 104, "params.rs");
 
 __forceinline__ u64 scramble(u64 word) {
     word = (word ^ word >> 30) * 0xbf58476d1ce4e5b9;
@@ -37,32 +36,27 @@ __forceinline__ u64 word_at(const u8* row, u32 at, u32 row_bytes, u32 is_aligned
 }
 
 __forceinline__ void digest(const Digest& p) {
-    u32 thread = blockIdx.x * blockDim.x + threadIdx.x, plane = blockIdx.z;
-    if (thread >= p.threads) {
+    u32 x = blockIdx.x * blockDim.x + threadIdx.x, first = blockIdx.y * blockDim.y + threadIdx.y, plane = blockIdx.z;
+    u32 row_bytes = p.row_bytes[plane], rows = p.rows[plane];
+    if (8 * x >= row_bytes || first >= rows) {
         return;
     }
-    u32 row_bytes = p.row_bytes[plane], words = (row_bytes + 7) / 8;
     u64 sum = 0;
-    for (u64 index = thread; index < u64(words) * p.rows[plane]; index += p.threads) {
-        u32 y = u32(index / words), x = u32(index % words);
+#pragma unroll 4
+    for (u32 y = first; y < rows; y += p.row_threads) {
         u64 word = word_at(row_of<u8>(p.source, p.from[plane], int(y)), 8 * x, row_bytes, p.is_aligned);
         u64 position = (u64(plane) << 48 | u64(y) << 24) + x + 1;
         sum += scramble(word + position * 0x9e3779b97f4a7c15);
     }
-    reinterpret_cast<u64*>(p.partials)[u64(plane) * p.threads + thread] = sum;
+    atomicAdd(reinterpret_cast<u64*>(p.sums) + (x + first * blockDim.x) % p.sum_count, sum);
 }
 
-__forceinline__ void gather_sums(const Digest& p) {
+__forceinline__ void clear(const Digest& p) {
     u32 thread = blockIdx.x * blockDim.x + threadIdx.x;
-    if (thread >= p.gathered_count) {
-        return;
+    if (thread < p.sum_count) {
+        reinterpret_cast<u64*>(p.sums)[thread] = 0;
     }
-    u64 sum = 0;
-    for (u32 i = thread; i < p.partial_count; i += p.gathered_count) {
-        sum += reinterpret_cast<const u64*>(p.partials)[i];
-    }
-    reinterpret_cast<u64*>(p.gathered)[thread] = sum;
 }
 
+KERNEL(digest_clear, 128, Digest, (clear))
 KERNEL(digest_sum, 128, Digest, (digest))
-KERNEL(digest_gather, 128, Digest, (gather_sums))

@@ -37,6 +37,14 @@ T __ldg(const T* from) {
     return value;
 }
 
+// Threads come one after the other here.
+template <typename T>
+T atomicAdd(T* to, T value) {
+    T before = *to;
+    *to += value;
+    return before;
+}
+
 inline float host_half_to_float(unsigned short bits) {
     _Float16 half;
     std::memcpy(&half, &bits, sizeof(half));

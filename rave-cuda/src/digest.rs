@@ -9,10 +9,10 @@ use crate::pool::Pool;
 use crate::staging::{Pending, Shelf};
 use crate::stream::Stream;
 
-/// Threads that go over a plane, enough to keep the largest GPU's memory busy.
-const THREADS: u32 = 1 << 15;
+/// Threads that share a column of a plane: enough to keep the largest GPU's memory busy.
+const ROW_THREADS: u32 = 64;
 /// Sums that the host adds up.
-const GATHERED: u32 = 256;
+const SUMS: u32 = 256;
 const SUM_BYTES: usize = size_of::<u64>();
 const BLOCK: (u32, u32) = (128, 1);
 
@@ -24,13 +24,13 @@ pub struct DigestTaker {
 }
 
 impl DigestTaker {
-    /// For frames on the pool's device, which lends it memory for partial sums.
+    /// For frames on the pool's device, which lends it memory for sums.
     ///
     /// # Errors
     /// [`Error::KernelLoad`] if the driver refuses the kernels.
     pub fn new(pool: &Pool) -> Result<Self, Error> {
         pool.device().load(Topic::Digest)?;
-        Ok(Self { pool: pool.clone(), shelf: Shelf::new(pool, GATHERED as usize * SUM_BYTES) })
+        Ok(Self { pool: pool.clone(), shelf: Shelf::new(pool, SUMS as usize * SUM_BYTES) })
     }
 
     /// Enqueues the digest of a frame on `stream` and its way to the host.
@@ -38,18 +38,14 @@ impl DigestTaker {
     /// # Errors
     /// As for [`Pool::take`].
     pub fn start(&self, stream: &Stream, frame: &CudaFrame) -> Result<PendingDigest, Error> {
-        let planes = frame.layout().planes().len();
-        let mut partials = self.pool.take(planes * THREADS as usize * SUM_BYTES)?;
-        let mut gathered = self.pool.take(GATHERED as usize * SUM_BYTES)?;
-        let source = frame.buffer().read(stream)?;
-        let (partials, gathered) = (partials.write(stream)?, gathered.write(stream)?);
-        let addresses = [source.address(), partials.address(), gathered.address()];
-        for launch in launches(addresses, frame.layout()) {
-            // SAFETY: `Frame::new` has found the layout in the buffer, partial sums have the sizes above; the accesses
-            // live until after the copy is enqueued.
+        let mut sums = self.pool.take(SUMS as usize * SUM_BYTES)?;
+        let (source, sums) = (frame.buffer().read(stream)?, sums.write(stream)?);
+        for launch in launches([source.address(), sums.address()], frame.layout()) {
+            // SAFETY: `Frame::new` has found the layout in the buffer, the sums have the size above; the accesses live
+            // until after the copy is enqueued.
             unsafe { self.pool.device().launch(stream, &launch) }?;
         }
-        let sums = self.shelf.fetch(stream, &gathered, GATHERED as usize * SUM_BYTES)?;
+        let sums = self.shelf.fetch(stream, &sums, SUMS as usize * SUM_BYTES)?;
         Ok(PendingDigest { sums })
     }
 }
@@ -75,17 +71,15 @@ fn add_up(bytes: &[u8]) -> Digest {
     Digest::from_sum(sums.iter().map(|sum| u64::from_ne_bytes(*sum)).fold(0, u64::wrapping_add))
 }
 
-/// `addresses` are those of the frame, the partial sums and the gathered ones.
-fn launches([source, partials, gathered]: [u64; 3], layout: &Layout) -> [Launch; 2] {
+/// The addresses are those of the frame and the sums.
+fn launches([source, sums]: [u64; 2], layout: &Layout) -> [Launch; 2] {
     let mut params = params::Digest {
         source,
-        partials,
-        gathered,
+        sums,
         from: param_planes(layout),
-        threads: THREADS,
-        partial_count: THREADS * layout.planes().len() as u32,
-        gathered_count: GATHERED,
         is_aligned: u32::from(source.is_multiple_of(8)),
+        row_threads: ROW_THREADS,
+        sum_count: SUMS,
         ..params::Digest::default()
     };
     for (index, plane) in layout.planes().iter().enumerate() {
@@ -94,12 +88,14 @@ fn launches([source, partials, gathered]: [u64; 3], layout: &Layout) -> [Launch;
         let is_aligned = plane.offset_bytes.is_multiple_of(8) && plane.stride_bytes.is_multiple_of(8);
         params.is_aligned &= u32::from(is_aligned);
     }
-    let launch = |name, threads, depth| Launch {
+    let words = params.row_bytes.iter().max().map_or(0, |bytes| bytes.div_ceil(8));
+    let launch = |name, columns_and_rows, depth| Launch {
         entry: Entry::find(Topic::Digest, name),
-        geometry: Geometry::covering((threads, 1), depth, BLOCK),
+        geometry: Geometry::covering(columns_and_rows, depth, BLOCK),
         params: Params::Digest(params),
     };
-    [launch("digest_sum", THREADS, layout.planes().len() as u32), launch("digest_gather", GATHERED, 1)]
+    let planes = layout.planes().len() as u32;
+    [launch("digest_clear", (SUMS, 1), 1), launch("digest_sum", (words, ROW_THREADS), planes)]
 }
 
 #[cfg(test)]
@@ -119,15 +115,13 @@ mod tests {
         ] {
             let layout = Layout::aligned(format, 67, 31, alignment).unwrap();
             let bytes: Vec<u8> = (0..layout.size_bytes()).map(|index| (index * 31 % 251) as u8).collect();
-            let mut partials = vec![0_u64; 3 * THREADS as usize];
-            let mut gathered = vec![0_u8; GATHERED as usize * SUM_BYTES];
-            let addresses =
-                [bytes.as_ptr() as u64, partials.as_mut_ptr() as u64, gathered.as_mut_ptr() as u64];
-            for launch in launches(addresses, &layout) {
+            let mut sums = vec![1_u64; SUMS as usize];
+            for launch in launches([bytes.as_ptr() as u64, sums.as_mut_ptr() as u64], &layout) {
                 // SAFETY: the memory is as large as the layout and the numbers of threads say.
                 unsafe { emulator.run(&launch) };
             }
-            assert_eq!(add_up(&gathered), Digest::of(&layout, &bytes), "{format} {alignment}");
+            let sums: Vec<u8> = sums.iter().flat_map(|sum| sum.to_ne_bytes()).collect();
+            assert_eq!(add_up(&sums), Digest::of(&layout, &bytes), "{format} {alignment}");
         }
     }
 }

@@ -65,7 +65,7 @@ topics! {
         "feather_f16", "feather_f32",
     ];
     Reduce = "reduce": ["reduce_u8", "reduce_u16", "reduce_f16", "reduce_f32", "reduce_gather"];
-    Digest = "digest": ["digest_sum", "digest_gather"];
+    Digest = "digest": ["digest_clear", "digest_sum"];
 }
 
 /// One kernel.

@@ -150,15 +150,14 @@ pub(crate) struct Reduce {
 #[repr(C)]
 pub(crate) struct Digest {
     pub(crate) source: u64,
-    pub(crate) partials: u64,
-    pub(crate) gathered: u64,
+    pub(crate) sums: u64,
     pub(crate) from: [Plane; 3],
     pub(crate) row_bytes: [u32; 3],
     pub(crate) rows: [u32; 3],
     pub(crate) is_aligned: u32,
-    pub(crate) threads: u32,
-    pub(crate) partial_count: u32,
-    pub(crate) gathered_count: u32,
+    pub(crate) row_threads: u32,
+    pub(crate) sum_count: u32,
+    pub(crate) padding: u32,
 }
 
 /// What a thread of the reduction has found.
@@ -219,6 +218,6 @@ const _: () = {
     assert!(Params::size_of(Topic::Resample) == 96);
     assert!(Params::size_of(Topic::Tiles) == 136);
     assert!(Params::size_of(Topic::Reduce) == 96);
-    assert!(Params::size_of(Topic::Digest) == 112);
+    assert!(Params::size_of(Topic::Digest) == 104);
     assert!(size_of::<Partial>() == 24);
 };
