@@ -308,7 +308,9 @@ impl Work<CudaBuffer> for DeviceWork {
 
 /// Notes that memory did not suffice for more than `rung`.
 fn add_step(report: &ReportHandle, frame: u64, rung: &Rung, error: &Error) {
-    let (batch, tile, reason) = (rung.batch, tile_size(&rung.axes), with_sources(error));
+    // ONNX Runtime ends its words with a line break.
+    let reason = with_sources(error).trim_end().to_owned();
+    let (batch, tile) = (rung.batch, tile_size(&rung.axes));
     tracing::warn!(batch, ?tile, reason, "out of GPU memory, going on with less at once");
     report.update(|report| {
         if batch < report.batch {
