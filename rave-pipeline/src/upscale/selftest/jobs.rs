@@ -67,7 +67,7 @@ struct Jobs<'a> {
 
 impl Jobs<'_> {
     fn clip(&self, name: &str) -> PathBuf {
-        self.folder.join(&format!("{name}.mkv"))
+        self.folder.join(format!("{name}.mkv"))
     }
 
     fn run(&self, input: &Path, target: &Target, options: &UpscaleOptions) -> Result<UpscaleReport, Not> {
