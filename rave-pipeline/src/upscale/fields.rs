@@ -44,6 +44,9 @@ const SAMPLE_FRAMES: u64 = 40;
 /// Frames that are looked at where interlacing is not to be expected and decoding takes long.
 const FEW_FRAMES: u64 = 8;
 
+/// Frames that move without a comb, after which no more are looked at.
+const PLAIN_FRAMES: u64 = 12;
+
 /// No interlaced video format has more lines (ITU-R BT.709-6), coded in blocks of 16.
 const MOST_INTERLACED_LINES: u32 = 1088;
 
@@ -76,11 +79,16 @@ impl Sample {
             })?;
             seen?;
             self.seen = detector.report();
-            if self.seen.frames >= wanted {
+            if self.seen.frames >= wanted || self.is_plain() {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// Whether the rest of the frames would tell nothing new: none says that it is two fields, and many move without a comb.
+    const fn is_plain(self) -> bool {
+        self.flagged == 0 && self.seen.combed == 0 && self.seen.moving >= PLAIN_FRAMES
     }
 
     /// Whether frames are combed more often than by chance; where they say that they are fields, whether most are.
@@ -193,6 +201,12 @@ mod tests {
             (sample(0, 39, 0), Bwdif, FieldPlan::Deinterlaced(Fields::AllTopFirst)),
         ] {
             assert_eq!(sample.plan(wanted).0, plan, "{sample:?} {wanted:?}");
+        }
+        for (flagged, moving, combed, is_plain) in
+            [(0, 12, 0, true), (0, 11, 0, false), (1, 40, 0, false), (0, 40, 1, false)]
+        {
+            let seen = CombReport { frames: 40, moving, combed, ..CombReport::default() };
+            assert_eq!(Sample { flagged, seen }.is_plain(), is_plain, "{flagged} {moving} {combed}");
         }
         let gentle = CombReport { frames: 40, moving: 5, top_first: 30, ..CombReport::default() };
         assert_eq!(Sample { flagged: 40, seen: gentle }.plan(Auto).0, flagged);
