@@ -55,7 +55,7 @@ fn small_pictures_go_together() {
         (report.batch, report.batch_reason)
     };
     assert_eq!(of(64, 48, Tile::Auto), (4, BatchReason::SmallPictures));
-    assert_eq!(of(400, 300, Tile::Auto), (2, BatchReason::SmallPictures));
+    assert_eq!(of(320, 300, Tile::Auto), (2, BatchReason::SmallPictures));
     assert_eq!(of(640, 360, Tile::Auto), (1, BatchReason::LargePictures));
     assert_eq!(of(64, 48, Tile::Size(32)), (1, BatchReason::Tiles));
 }
