@@ -228,7 +228,7 @@ fn conclude(args: &UpscaleArgs, report: &UpscaleReport) -> Result<(), BoxError> 
     let limit = report.stages.bottleneck().map_or("", |stage| stage.name.as_str());
     say!(
         "rave: {}: {} frames in {}, {:.1} fps, limited by {limit}{}",
-        args.output.display(),
+        args.output.display().to_string().trim_end_matches(':'),
         report.frames(),
         clock(report.stages.elapsed),
         report.frames() as f64 / seconds.max(1e-9),
