@@ -200,6 +200,19 @@ fn a_selftest_passes_and_says_what_it_did_not_check() {
 /// With the driver that runs the kernels' sources on the host, for rave-cuda's tests.
 #[cfg(target_os = "linux")]
 #[test]
+fn a_selftest_of_a_gpu_that_is_not_there_is_an_error() {
+    if has_gpu() {
+        return;
+    }
+    for device in ["cuda:0", "cuda:0,1", "cuda:all"] {
+        let answer = rave(["selftest", "--json", "--device", device]);
+        assert_eq!(answer.status, 5, "{device}: {}", answer.stderr);
+        let code = answer.json()["error"]["code"].as_u64().unwrap();
+        assert!((101..=107).contains(&code), "{device}: {code}");
+    }
+}
+
+#[test]
 fn the_kernels_pass_the_selftest_with_an_emulated_driver() {
     let cuda = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rave-cuda");
     if has_gpu() {

@@ -112,7 +112,8 @@ fn ensure(holds: bool, seen: impl fmt::Display) -> Result<(), Not> {
 /// `folder` is for clips and outputs; the caller removes it. `progress` is called after each check.
 ///
 /// # Errors
-/// Options that contradict each other. That a check fails is no error.
+/// Options that contradict each other; the driver's or the device's if a GPU is asked for that cannot be opened. That a
+/// check fails is no error.
 pub fn selftest(
     runtime: &Runtime,
     options: &UpscaleOptions,
@@ -120,23 +121,26 @@ pub fn selftest(
     progress: impl FnMut(&Check),
 ) -> Result<SelftestReport, Error> {
     options.check()?;
-    let gpu = gpu(&options.inference.device);
+    let gpu = gpu(&options.inference.device).map_err(Error::leaf)?;
     let mut run = Run { checks: Vec::new(), progress };
     kernels::check(&gpu, &mut run);
     jobs::check(runtime, options, &gpu, folder, &mut run);
     Ok(SelftestReport { checks: run.checks })
 }
 
-/// A pool on the GPU to be checked, or why there is none.
-fn gpu(choice: &DeviceChoice) -> Result<Pool, String> {
+/// A pool on the GPU to be checked, or why there is none where none was asked for.
+fn gpu(choice: &DeviceChoice) -> Result<Result<Pool, String>, rave_cuda::Error> {
     let ordinal = match choice {
-        DeviceChoice::Cpu => return Err("the device is to be the CPU".into()),
+        DeviceChoice::Cpu => return Ok(Err("the device is to be the CPU".into())),
         DeviceChoice::Auto | DeviceChoice::All => 0,
         DeviceChoice::Cuda(ordinal) => *ordinal,
         DeviceChoice::Several(ordinals) => ordinals.first().copied().unwrap_or_default(),
     };
-    let device = Device::open(ordinal).map_err(|error| error.to_string())?;
-    Ok(Pool::new(&device, PoolOptions::default()))
+    match Device::open(ordinal) {
+        Ok(device) => Ok(Ok(Pool::new(&device, PoolOptions::default()))),
+        Err(error) if *choice == DeviceChoice::Auto => Ok(Err(error.to_string())),
+        Err(error) => Err(error),
+    }
 }
 
 /// The checks so far.
