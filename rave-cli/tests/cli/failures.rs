@@ -304,7 +304,9 @@ mod signals {
         fn start(folder: &Folder) -> (Self, impl Iterator<Item = String> + use<>) {
             let clip = "-f lavfi -i testsrc2=s=160x120:r=25:d=200 -c:v libx264 -preset ultrafast";
             let input = folder.clip("in.mkv", clip);
-            let mut rave = command();
+            // Whoever runs the tests in the background may ignore the signal, which a program keeps from its parent.
+            let mut rave = std::process::Command::new("env");
+            rave.args(["--default-signal=INT", env!("CARGO_BIN_EXE_rave")]).stdin(Stdio::null());
             rave.args(["-m", "resize-cubic-x2", "--progress", "json", "-i"]).arg(input);
             rave.arg("-o").arg(folder.file("out.mkv"));
             let mut job = Self(rave.stderr(Stdio::piped()).spawn().unwrap());
