@@ -7,8 +7,8 @@
 use std::time::Instant;
 
 use rave_core::{
-    Chroma, ChromaFilter, ColorSpec, Converter, Error, FieldOrder, FrameInfo, HostBuffer, HostFrame, Kernel,
-    Layout, Packing, PixelFormat, ResampleAxis, Resampler, Sample, Siting, TimeBase, Timestamp,
+    Chroma, ChromaFilter, ColorSpec, Converter, Error, FrameInfo, HostBuffer, HostFrame, Kernel, Layout,
+    Packing, PixelFormat, ResampleAxis, Resampler, Sample, Siting, TimeBase, Timestamp,
 };
 
 const FRAMES: usize = 25;
@@ -97,12 +97,7 @@ fn frame(format: PixelFormat, (width, height): (u32, u32)) -> Result<HostFrame, 
         _ => ColorSpec::BT709,
     };
     let pts = Timestamp::new(0, TimeBase::new(1, 25)?);
-    HostFrame::new(
-        buffer,
-        layout,
-        color,
-        FrameInfo { pts, duration_ticks: None, field_order: FieldOrder::Progressive },
-    )
+    HostFrame::new(buffer, layout, color, FrameInfo::new(pts))
 }
 
 fn median_millis(mut run: impl FnMut() -> Result<(), Error>) -> Result<f64, Error> {

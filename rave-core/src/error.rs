@@ -138,11 +138,37 @@ pub trait CodedError: StdError + Send + Sync + 'static {
 }
 
 /// Any coded error, as it crosses the seam between stages.
+///
+/// `?` makes it of every coded error, and makes a `Box<dyn Error>` of it, or the error of a crate that takes any. The error
+/// inside is found by its type:
+///
+/// ```
+/// use std::error::Error;
+///
+/// use rave_core::{BoxError, Code, Layout, PixelFormat};
+///
+/// fn layout() -> Result<Layout, BoxError> {
+///     Ok(Layout::packed(PixelFormat::NV12, 0, 36)?)
+/// }
+///
+/// let error = layout().unwrap_err();
+/// assert_eq!(error.code(), Code::SizeInvalid);
+/// let inside: &(dyn Error + 'static) = &*error;
+/// assert!(matches!(inside.downcast_ref(), Some(rave_core::Error::Size { width: 0, height: 36 })));
+/// let any: Box<dyn Error> = error.into();
+/// # drop(any);
+/// ```
 pub type BoxError = Box<dyn CodedError>;
 
 impl<E: CodedError> From<E> for BoxError {
     fn from(error: E) -> Self {
         Box::new(error)
+    }
+}
+
+impl StdError for BoxError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        (**self).source()
     }
 }
 

@@ -23,6 +23,13 @@ pub struct FrameInfo {
     pub field_order: FieldOrder,
 }
 
+impl FrameInfo {
+    /// A progressive picture that begins at `pts` and does not say how long it is shown.
+    pub const fn new(pts: Timestamp) -> Self {
+        Self { pts, duration_ticks: None, field_order: FieldOrder::Progressive }
+    }
+}
+
 /// A picture in memory of type `B`, with its layout, colour and time.
 #[derive(Clone, Debug)]
 pub struct Frame<B> {

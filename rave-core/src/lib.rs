@@ -10,27 +10,16 @@
 //! - **Errors have a [`Code`].** Leaves have typed errors, the seam carries [`BoxError`].
 //!
 //! ```
-//! use rave_core::{ChromaFilter, ColorSpec, Convert, FieldOrder, FrameInfo, HostFrame, HostPool, Layout};
+//! use rave_core::{ChromaFilter, ColorSpec, Convert, FrameInfo, HostFrame, HostPool, Layout};
 //! use rave_core::{PixelFormat, Stage, TimeBase, Timestamp, VideoInfo};
 //!
 //! let time_base = TimeBase::new(1, 25)?;
-//! let video = VideoInfo {
-//!     format: PixelFormat::NV12,
-//!     width: 64,
-//!     height: 36,
-//!     color: ColorSpec::BT709,
-//!     sample_aspect_ratio: None,
-//!     frame_rate: None,
-//!     time_base,
-//!     display_matrix: None,
-//!     mastering_display: None,
-//!     content_light: None,
-//! };
+//! let video = VideoInfo::new(PixelFormat::NV12, (64, 36), ColorSpec::BT709, time_base);
 //! let mut to_rgb = Convert::new(&video, PixelFormat::RGB_F32, video.color.to_rgb(), ChromaFilter::Bilinear)?;
 //!
 //! let layout = Layout::packed(video.format, video.width, video.height)?;
 //! let pts = Timestamp::new(7, time_base);
-//! let info = FrameInfo { pts, duration_ticks: Some(1), field_order: FieldOrder::Progressive };
+//! let info = FrameInfo { duration_ticks: Some(1), ..FrameInfo::new(pts) };
 //! let frame = HostFrame::from_pool(&HostPool::new(), layout, video.color, info);
 //! to_rgb.process(frame, &mut |rgb| {
 //!     assert_eq!(rgb.layout().format(), PixelFormat::RGB_F32);

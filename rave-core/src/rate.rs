@@ -8,9 +8,8 @@ use crate::{BoxError, Buffer, Frame, FrameInfo, Rational, Stage, TimeBase, Times
 /// ```
 /// use rave_core::{ConstantRate, HostBuffer, Rational};
 /// # use rave_core::{ColorSpec, PixelFormat, TimeBase, VideoInfo};
-/// # let input = VideoInfo { format: PixelFormat::NV12, width: 2, height: 2, color: ColorSpec::BT709, sample_aspect_ratio: None,
-/// #     frame_rate: None, time_base: TimeBase::new(1, 1000)?, display_matrix: None, mastering_display: None,
-/// #     content_light: None };
+/// # let time_base = TimeBase::new(1, 1000)?;
+/// # let input = VideoInfo::new(PixelFormat::NV12, (2, 2), ColorSpec::BT709, time_base);
 /// let stage = ConstantRate::<HostBuffer>::new(&input, Rational::new(30000, 1001)?);
 /// assert_eq!(stage.output_info().time_base.seconds_per_tick(), Rational::new(1001, 30000)?);
 /// # Ok::<(), rave_core::Error>(())
@@ -99,18 +98,7 @@ mod tests {
     fn run(times: &[(i64, i64)], rate: (i64, i64)) -> Vec<(i64, u8)> {
         let time_base = TimeBase::new(1, 1000).unwrap();
         let layout = Layout::packed(PixelFormat::YUV420P, 2, 2).unwrap();
-        let info = VideoInfo {
-            format: PixelFormat::YUV420P,
-            width: 2,
-            height: 2,
-            color: ColorSpec::BT709,
-            sample_aspect_ratio: None,
-            frame_rate: None,
-            time_base,
-            display_matrix: None,
-            mastering_display: None,
-            content_light: None,
-        };
+        let info = VideoInfo::new(PixelFormat::YUV420P, (2, 2), ColorSpec::BT709, time_base);
         let mut stage = ConstantRate::new(&info, Rational::new(rate.0, rate.1).unwrap());
         let mut shown = Vec::new();
         let mut note = |frame: Frame<HostBuffer>| {

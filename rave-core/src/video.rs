@@ -26,6 +26,38 @@ pub struct VideoInfo {
 }
 
 impl VideoInfo {
+    /// A video of which no more is known, width and height in pixels. Anything else is said by struct update.
+    ///
+    /// ```
+    /// use rave_core::{ColorSpec, PixelFormat, Rational, TimeBase, VideoInfo};
+    ///
+    /// let frame_rate = Some(Rational::new(25, 1)?);
+    /// let time_base = TimeBase::new(1, 25)?;
+    /// let video = VideoInfo::new(PixelFormat::NV12, (1920, 1080), ColorSpec::BT709, time_base);
+    /// let video = VideoInfo { frame_rate, ..video };
+    /// assert_eq!(video.display_aspect_ratio()?, Rational::new(16, 9)?);
+    /// # Ok::<(), rave_core::Error>(())
+    /// ```
+    pub const fn new(
+        format: PixelFormat,
+        (width, height): (u32, u32),
+        color: ColorSpec,
+        time_base: TimeBase,
+    ) -> Self {
+        Self {
+            format,
+            width,
+            height,
+            color,
+            sample_aspect_ratio: None,
+            frame_rate: None,
+            time_base,
+            display_matrix: None,
+            mastering_display: None,
+            content_light: None,
+        }
+    }
+
     /// Width over height of the displayed picture, before rotation.
     ///
     /// # Errors
@@ -37,9 +69,7 @@ impl VideoInfo {
             i64::from(self.height) * i64::from(sar.denominator()),
         )
     }
-}
 
-impl VideoInfo {
     /// The same video at another size, in pixels of such a shape that the displayed one stays. Where that would change the
     /// pixels by less than one part in 10000, they keep their shape.
     ///

@@ -171,18 +171,7 @@ fn a_frame_of_another_size_or_format_is_refused() {
 }
 
 fn video_info() -> VideoInfo {
-    VideoInfo {
-        format: PixelFormat::NV12,
-        width: 16,
-        height: 8,
-        color: HD,
-        sample_aspect_ratio: None,
-        frame_rate: None,
-        time_base: TimeBase::new(1, 25).unwrap(),
-        display_matrix: None,
-        mastering_display: None,
-        content_light: None,
-    }
+    VideoInfo::new(PixelFormat::NV12, (16, 8), HD, TimeBase::new(1, 25).unwrap())
 }
 
 #[test]

@@ -13,18 +13,7 @@ const SIZE: (u32, u32) = (160, 96);
 const COUNT: usize = 6;
 
 fn info(format: PixelFormat) -> VideoInfo {
-    VideoInfo {
-        format,
-        width: SIZE.0,
-        height: SIZE.1,
-        color: ColorSpec::BT709,
-        sample_aspect_ratio: None,
-        frame_rate: None,
-        time_base: TimeBase::new(1, 25).unwrap(),
-        display_matrix: None,
-        mastering_display: None,
-        content_light: None,
-    }
+    VideoInfo::new(format, SIZE, ColorSpec::BT709, TimeBase::new(1, 25).unwrap())
 }
 
 /// Frames of a filter graph.

@@ -10,18 +10,7 @@ use rave_core::{
 };
 
 fn video(format: PixelFormat, color: ColorSpec, (width, height): (u32, u32)) -> VideoInfo {
-    VideoInfo {
-        format,
-        width,
-        height,
-        color,
-        sample_aspect_ratio: None,
-        frame_rate: None,
-        time_base: TimeBase::new(1, 25).unwrap(),
-        display_matrix: None,
-        mastering_display: None,
-        content_light: None,
-    }
+    VideoInfo::new(format, (width, height), color, TimeBase::new(1, 25).unwrap())
 }
 
 fn first_frame(graph: &str, pix_fmt: &str) -> Vec<u8> {

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use cudarc::driver::sys::CUevent_flags;
 use cudarc::driver::{CudaEvent, result};
 use rave_core::{
-    Buffer, ChromaFilter, ColorSpec, FieldOrder, FrameInfo, Layout, PixelFormat, Range, TimeBase, Timestamp,
+    Buffer, ChromaFilter, ColorSpec, FrameInfo, Layout, PixelFormat, Range, TimeBase, Timestamp,
 };
 use rave_cuda::{
     CudaBuffer, CudaConverter, CudaFrame, Device, Error, Pool, PoolOptions, Stream, device_layout,
@@ -152,7 +152,7 @@ impl Bench {
 
     fn frames(&self, layout: Layout, count: usize) -> Result<Vec<CudaFrame>, Error> {
         let pts = Timestamp::new(0, TimeBase::new(1, 25)?);
-        let info = FrameInfo { pts, duration_ticks: None, field_order: FieldOrder::Progressive };
+        let info = FrameInfo::new(pts);
         (0..count)
             .map(|_| {
                 let mut frame = self.pool.frame(layout, YUV, info)?;

@@ -90,7 +90,7 @@ impl EncoderClock {
 
 #[cfg(test)]
 mod tests {
-    use rave_core::{ColorSpec, FieldOrder, FrameInfo, HostBuffer, Layout, PixelFormat};
+    use rave_core::{ColorSpec, FrameInfo, HostBuffer, Layout, PixelFormat};
 
     use super::*;
 
@@ -106,8 +106,7 @@ mod tests {
         let mut clock = EncoderClock::new(&container, TimeBase::new(TICKS.0, TICKS.1).unwrap());
         for ticks in 0..frames {
             let layout = Layout::packed(PixelFormat::YUV420P, 2, 2).unwrap();
-            let info =
-                FrameInfo { pts: at(ticks), duration_ticks: None, field_order: FieldOrder::Progressive };
+            let info = FrameInfo::new(at(ticks));
             let buffer = HostBuffer::zeroed(layout.size_bytes());
             clock.ticks(&HostFrame::new(buffer, layout, ColorSpec::BT709, info).unwrap()).unwrap();
         }

@@ -101,18 +101,7 @@ mod tests {
     use super::*;
 
     fn info(format: PixelFormat, width: u32) -> VideoInfo {
-        VideoInfo {
-            format,
-            width,
-            height: 4,
-            color: ColorSpec::BT709,
-            sample_aspect_ratio: None,
-            frame_rate: None,
-            time_base: TimeBase::new(1, 25).unwrap(),
-            display_matrix: None,
-            mastering_display: None,
-            content_light: None,
-        }
+        VideoInfo::new(format, (width, 4), ColorSpec::BT709, TimeBase::new(1, 25).unwrap())
     }
 
     fn formats(names: &[&str]) -> Vec<PixelFormat> {

@@ -160,18 +160,7 @@ mod tests {
     use crate::VideoCodec;
 
     fn info(width: u32, height: u32) -> VideoInfo {
-        VideoInfo {
-            format: PixelFormat::YUV420P,
-            width,
-            height,
-            color: ColorSpec::BT709,
-            sample_aspect_ratio: None,
-            frame_rate: None,
-            time_base: TimeBase::new(1, 25).unwrap(),
-            display_matrix: None,
-            mastering_display: None,
-            content_light: None,
-        }
+        VideoInfo::new(PixelFormat::YUV420P, (width, height), ColorSpec::BT709, TimeBase::new(1, 25).unwrap())
     }
 
     fn plan(cores: usize, encoder: &str, size: (u32, u32), options: &EncoderOptions) -> EncoderPlan {

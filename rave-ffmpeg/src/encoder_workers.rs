@@ -265,27 +265,15 @@ impl Joint {
 
 #[cfg(test)]
 mod tests {
-    use rave_core::{
-        ColorSpec, FieldOrder, Frame, FrameInfo, HostBuffer, Layout, PixelFormat, TimeBase, VideoInfo,
-    };
+    use rave_core::{ColorSpec, Frame, FrameInfo, HostBuffer, Layout, PixelFormat, TimeBase, VideoInfo};
 
     use super::*;
     use crate::encoder_session::Samples;
     use crate::{Container, EncoderOptions, VideoCodec};
 
     fn template(preset: &str) -> (Template, EncoderPlan) {
-        let info = VideoInfo {
-            format: PixelFormat::YUV420P,
-            width: 64,
-            height: 64,
-            color: ColorSpec::BT709,
-            sample_aspect_ratio: None,
-            frame_rate: None,
-            time_base: TimeBase::new(1, 25).unwrap(),
-            display_matrix: None,
-            mastering_display: None,
-            content_light: None,
-        };
+        let info =
+            VideoInfo::new(PixelFormat::YUV420P, (64, 64), ColorSpec::BT709, TimeBase::new(1, 25).unwrap());
         let options = EncoderOptions {
             preset: Some(preset.into()),
             workers: std::num::NonZeroUsize::new(2),
@@ -298,7 +286,7 @@ mod tests {
     fn gray(ticks: i64, format: i32) -> AvFrame {
         let layout = Layout::packed(PixelFormat::YUV420P, 64, 64).unwrap();
         let pts = Timestamp::new(ticks, TimeBase::new(1, 25).unwrap());
-        let info = FrameInfo { pts, duration_ticks: None, field_order: FieldOrder::Progressive };
+        let info = FrameInfo::new(pts);
         let buffer = HostBuffer::zeroed(layout.size_bytes());
         let frame = Frame::new(buffer, layout, ColorSpec::BT709, info).unwrap();
         let mut wrapped = AvFrame::from_host(frame, format, &[0, 1, 2]).unwrap();

@@ -7,8 +7,8 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use rave_core::{
-    ColorSpec, FieldOrder, Frame, FrameInfo, HostBuffer, HostFrame, Layout, Packet, PixelFormat, Rational,
-    Sink, Stage, TimeBase, Timestamp, VideoInfo,
+    ColorSpec, Frame, FrameInfo, HostBuffer, HostFrame, Layout, Packet, PixelFormat, Rational, Sink, Stage,
+    TimeBase, Timestamp, VideoInfo,
 };
 use rave_ffmpeg::{Container, EncoderOptions, Muxer, MuxerOptions, Quality, SoftwareEncoder, VideoCodec};
 use support::{decode, fast, ffprobe};
@@ -20,16 +20,8 @@ const STARTS: [usize; 5] = [0, 40, 120, 240, 360];
 
 fn info() -> VideoInfo {
     VideoInfo {
-        format: PixelFormat::YUV420P,
-        width: SIZE.0,
-        height: SIZE.1,
-        color: ColorSpec::BT709,
-        sample_aspect_ratio: None,
         frame_rate: Rational::new(25, 1).ok(),
-        time_base: TimeBase::new(1, 1000).unwrap(),
-        display_matrix: None,
-        mastering_display: None,
-        content_light: None,
+        ..VideoInfo::new(PixelFormat::YUV420P, SIZE, ColorSpec::BT709, TimeBase::new(1, 1000).unwrap())
     }
 }
 
@@ -42,7 +34,7 @@ fn frame(number: usize, ticks: i64) -> HostFrame {
         *sample = 60 + ((x * x / 7 + y * 3) % 120) as u8;
     });
     let pts = Timestamp::new(ticks, info().time_base);
-    let info = FrameInfo { pts, duration_ticks: None, field_order: FieldOrder::Progressive };
+    let info = FrameInfo::new(pts);
     Frame::new(buffer, layout, ColorSpec::BT709, info).unwrap()
 }
 

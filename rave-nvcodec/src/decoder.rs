@@ -152,17 +152,6 @@ pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn video() -> VideoInfo {
-        VideoInfo {
-            format: PixelFormat::YUV420P,
-            width: 1920,
-            height: 1080,
-            color: ColorSpec::BT709,
-            sample_aspect_ratio: None,
-            frame_rate: None,
-            time_base: TimeBase::new(1, 25).unwrap(),
-            display_matrix: None,
-            mastering_display: None,
-            content_light: None,
-        }
+        VideoInfo::new(PixelFormat::YUV420P, (1920, 1080), ColorSpec::BT709, TimeBase::new(1, 25).unwrap())
     }
 }

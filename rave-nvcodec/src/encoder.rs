@@ -13,7 +13,7 @@ mod times;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use rave_core::{BoxError, FieldOrder, FrameInfo, Packet, Stage, TimeBase, Timestamp, VideoInfo};
+use rave_core::{BoxError, FrameInfo, Packet, Stage, TimeBase, Timestamp, VideoInfo};
 use rave_cuda::{CudaFrame, Pool, Stream};
 
 pub use capabilities::{CodecCapabilities, EncoderCapabilities, NvencProfile};
@@ -128,7 +128,7 @@ impl NvEncoder {
         let parameter_sets = session.parameter_sets()?;
         let session = Arc::new(session);
         let any = Timestamp::new(0, input.time_base);
-        let any = FrameInfo { pts: any, duration_ticks: None, field_order: FieldOrder::Progressive };
+        let any = FrameInfo::new(any);
         let inputs = (0..plan.buffers).map(|_| Input::new(&session, pool, &stream, input, any));
         let outputs = (0..plan.buffers).map(|_| session.create_bitstream_buffer());
         Ok(Self {

@@ -12,12 +12,12 @@ use rave_core::{FrameInfo, Packet, Timestamp};
 /// key packet.
 ///
 /// ```
-/// use rave_core::{FieldOrder, FrameInfo, Packet, TimeBase, Timestamp};
+/// use rave_core::{FrameInfo, Packet, TimeBase, Timestamp};
 /// use rave_nvcodec::Replay;
 ///
 /// let pts = |ticks| Timestamp::new(ticks, TimeBase::new(1, 25).unwrap());
 /// let packet = |ticks, is_key| Packet { pts: Some(pts(ticks)), is_key, ..Packet::default() };
-/// let frame = |ticks| FrameInfo { pts: pts(ticks), duration_ticks: None, field_order: FieldOrder::Progressive };
+/// let frame = |ticks| FrameInfo::new(pts(ticks));
 /// let mut replay = Replay::new();
 /// for (ticks, is_key) in [(0, true), (1, false), (2, true), (3, false)] {
 ///     replay.push(&packet(ticks, is_key));
@@ -163,7 +163,7 @@ impl Resume {
 
 #[cfg(test)]
 mod tests {
-    use rave_core::{FieldOrder, TimeBase};
+    use rave_core::TimeBase;
 
     use super::*;
 
@@ -176,7 +176,7 @@ mod tests {
     }
 
     fn frame(ticks: i64) -> FrameInfo {
-        FrameInfo { pts: pts(ticks), duration_ticks: None, field_order: FieldOrder::Progressive }
+        FrameInfo::new(pts(ticks))
     }
 
     fn ticks(resume: &Resume) -> Vec<Option<i64>> {

@@ -288,18 +288,12 @@ fn limits_are_named() {
 }
 
 fn video_info() -> rave_core::VideoInfo {
-    rave_core::VideoInfo {
-        format: rave_core::PixelFormat::NV12,
-        width: 1280,
-        height: 720,
-        color: rave_core::ColorSpec::BT709,
-        sample_aspect_ratio: None,
-        frame_rate: None,
-        time_base: TimeBase::new(1, 25).unwrap(),
-        display_matrix: None,
-        mastering_display: None,
-        content_light: None,
-    }
+    rave_core::VideoInfo::new(
+        rave_core::PixelFormat::NV12,
+        (1280, 720),
+        rave_core::ColorSpec::BT709,
+        TimeBase::new(1, 25).unwrap(),
+    )
 }
 
 #[test]

@@ -13,8 +13,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rave_core::{
-    ColorSpec, FieldOrder, FrameInfo, HostFrame, HostPool, Layout, PixelFormat, Sample, Stage, TimeBase,
-    Timestamp, VideoInfo,
+    ColorSpec, FrameInfo, HostFrame, HostPool, Layout, PixelFormat, Sample, Stage, TimeBase, Timestamp,
+    VideoInfo,
 };
 use rave_cuda::{CudaBuffer, Device, Pool, PoolOptions, Upload, device_layout};
 use rave_tensorrt::{
@@ -178,18 +178,12 @@ fn print(
 }
 
 fn video(format: PixelFormat, (width, height): (u32, u32)) -> VideoInfo {
-    VideoInfo {
+    VideoInfo::new(
         format,
-        width,
-        height,
-        color: ColorSpec::BT709,
-        sample_aspect_ratio: None,
-        frame_rate: None,
-        time_base: TimeBase::new(1, 25).expect("1/25 is a time base"),
-        display_matrix: None,
-        mastering_display: None,
-        content_light: None,
-    }
+        (width, height),
+        ColorSpec::BT709,
+        TimeBase::new(1, 25).expect("1/25 is a time base"),
+    )
 }
 
 /// Fills the buffers that the pool will lend for frames of this kind with noise from 0.5 to 1.
@@ -214,7 +208,7 @@ const HELD: usize = 24;
 
 fn info(input: &VideoInfo, ticks: u32) -> FrameInfo {
     let pts = Timestamp::new(i64::from(ticks), input.time_base);
-    FrameInfo { pts, duration_ticks: None, field_order: FieldOrder::Progressive }
+    FrameInfo::new(pts)
 }
 
 /// How long the stage takes for `count` frames until the GPU has done all, and the least that the host needs for one: as

@@ -52,7 +52,7 @@ impl ColorSpec {
 /// Every table and scratch row is made in [`new`](Self::new).
 ///
 /// ```
-/// use rave_core::{ChromaFilter, ColorSpec, Converter, FieldOrder, FrameInfo, HostBuffer, HostFrame};
+/// use rave_core::{ChromaFilter, ColorSpec, Converter, FrameInfo, HostBuffer, HostFrame};
 /// use rave_core::{Layout, PixelFormat, TimeBase, Timestamp};
 ///
 /// let (hd, rgb) = (ColorSpec::BT709, ColorSpec::BT709.to_rgb());
@@ -60,7 +60,7 @@ impl ColorSpec {
 /// let mut converter = Converter::new(formats.0, formats.1, (64, 36), ChromaFilter::Bilinear)?;
 ///
 /// let pts = Timestamp::new(0, TimeBase::new(1, 25)?);
-/// let info = FrameInfo { pts, duration_ticks: None, field_order: FieldOrder::Progressive };
+/// let info = FrameInfo::new(pts);
 /// let frame = |(format, color)| {
 ///     let layout = Layout::packed(format, 64, 36)?;
 ///     HostFrame::new(HostBuffer::zeroed(layout.size_bytes()), layout, color, info)

@@ -160,16 +160,9 @@ mod tests {
     fn info(matrix: [i32; 4], format: PixelFormat) -> VideoInfo {
         let [a, b, c, d] = matrix.map(|sign| sign * ONE);
         VideoInfo {
-            format,
-            width: 3,
-            height: 2,
-            color: ColorSpec::BT709,
             sample_aspect_ratio: Rational::new(4, 3).ok(),
-            frame_rate: None,
-            time_base: TimeBase::new(1, 25).unwrap(),
             display_matrix: Some([a, b, 0, c, d, 0, 0, 0, 1 << 30]),
-            mastering_display: None,
-            content_light: None,
+            ..VideoInfo::new(format, (3, 2), ColorSpec::BT709, TimeBase::new(1, 25).unwrap())
         }
     }
 

@@ -1,6 +1,6 @@
 use rave_core::{
-    Chroma, ChromaFilter, ColorSpec, Converter, FieldOrder, Frame, FrameInfo, HostBuffer, HostFrame, Layout,
-    Matrix, Packing, PixelFormat, Range, Sample, Siting, TimeBase, Timestamp,
+    Chroma, ChromaFilter, ColorSpec, Converter, Frame, FrameInfo, HostBuffer, HostFrame, Layout, Matrix,
+    Packing, PixelFormat, Range, Sample, Siting, TimeBase, Timestamp,
 };
 
 use super::plan::{Batch, Plan};
@@ -10,7 +10,7 @@ type Side = (PixelFormat, ColorSpec);
 
 fn info() -> FrameInfo {
     let pts = Timestamp::new(0, TimeBase::new(1, 25).unwrap());
-    FrameInfo { pts, duration_ticks: None, field_order: FieldOrder::Progressive }
+    FrameInfo::new(pts)
 }
 
 /// How rows lie: packed, padded to 256 bytes, or padded by one sample, so that no access can be wide.

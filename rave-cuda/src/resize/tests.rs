@@ -1,6 +1,6 @@
 use rave_core::{
-    Chroma, ColorSpec, FieldOrder, Frame, FrameInfo, HostBuffer, HostFrame, Kernel, Layout, PixelFormat,
-    Rational, ResampleAxis, Resampler, Sample, Siting, TimeBase, Timestamp, VideoInfo,
+    Chroma, ColorSpec, Frame, FrameInfo, HostBuffer, HostFrame, Kernel, Layout, PixelFormat, Rational,
+    ResampleAxis, Resampler, Sample, Siting, TimeBase, Timestamp, VideoInfo,
 };
 
 use super::*;
@@ -24,7 +24,7 @@ fn video(format: PixelFormat, (width, height): (u32, u32), siting: Siting) -> Vi
 fn frame(format: PixelFormat, (width, height): (u32, u32)) -> HostFrame {
     let layout = Layout::aligned(format, width, height, 64).unwrap();
     let pts = Timestamp::new(0, TimeBase::new(1, 25).unwrap());
-    let info = FrameInfo { pts, duration_ticks: None, field_order: FieldOrder::Progressive };
+    let info = FrameInfo::new(pts);
     Frame::new(HostBuffer::zeroed(layout.size_bytes()), layout, ColorSpec::BT709, info).unwrap()
 }
 

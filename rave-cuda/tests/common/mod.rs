@@ -2,8 +2,8 @@
 #![allow(dead_code, clippy::unwrap_used, reason = "each test program uses its part; all of it is test code")]
 
 use rave_core::{
-    ColorSpec, FieldOrder, Frame, FrameInfo, HostBuffer, HostFrame, Layout, PixelFormat, Sample, TimeBase,
-    Timestamp, VideoInfo,
+    ColorSpec, Frame, FrameInfo, HostBuffer, HostFrame, Layout, PixelFormat, Sample, TimeBase, Timestamp,
+    VideoInfo,
 };
 use rave_cuda::{CudaFrame, Device, Pool, PoolOptions, Stream};
 
@@ -30,22 +30,11 @@ pub fn gpu() -> Option<(Pool, Stream)> {
 
 pub fn info(ticks: i64) -> FrameInfo {
     let pts = Timestamp::new(ticks, TimeBase::new(1, 25).unwrap());
-    FrameInfo { pts, duration_ticks: None, field_order: FieldOrder::Progressive }
+    FrameInfo::new(pts)
 }
 
 pub fn video(format: PixelFormat, color: ColorSpec, (width, height): (u32, u32)) -> VideoInfo {
-    VideoInfo {
-        format,
-        width,
-        height,
-        color,
-        sample_aspect_ratio: None,
-        frame_rate: None,
-        time_base: TimeBase::new(1, 25).unwrap(),
-        display_matrix: None,
-        mastering_display: None,
-        content_light: None,
-    }
+    VideoInfo::new(format, (width, height), color, TimeBase::new(1, 25).unwrap())
 }
 
 /// How rows lie: packed, padded to 256 bytes, or padded by one sample, so that no access can be wide.

@@ -159,16 +159,8 @@ mod tests {
 
     fn info(format: PixelFormat, width: u32, height: u32) -> VideoInfo {
         VideoInfo {
-            format,
-            width,
-            height,
-            color: ColorSpec::BT709,
             sample_aspect_ratio: Rational::new(1, 1).ok(),
-            frame_rate: None,
-            time_base: TimeBase::new(1, 25).unwrap(),
-            display_matrix: None,
-            mastering_display: None,
-            content_light: None,
+            ..VideoInfo::new(format, (width, height), ColorSpec::BT709, TimeBase::new(1, 25).unwrap())
         }
     }
 
@@ -185,7 +177,7 @@ mod tests {
             assert_eq!(crop.undone(&left), whole);
             let layout = Layout::aligned(format, 17, 15, 32).unwrap();
             let pts = Timestamp::new(0, whole.time_base);
-            let frame_info = FrameInfo { pts, duration_ticks: None, field_order: FieldOrder::Progressive };
+            let frame_info = FrameInfo::new(pts);
             let mut frame = HostFrame::from_pool(&HostPool::new(), layout, whole.color, frame_info);
             let bytes = format.sample().bytes();
             for plane in layout.planes() {

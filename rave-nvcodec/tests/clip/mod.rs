@@ -2,8 +2,8 @@
 #![allow(dead_code, clippy::unwrap_used, reason = "each test program uses its part; all of it is test code")]
 
 use rave_core::{
-    ColorSpec, FieldOrder, FrameInfo, HostBuffer, HostFrame, Layout, Packet, PixelFormat, Rational, Stage,
-    TimeBase, Timestamp, VideoInfo,
+    ColorSpec, FrameInfo, HostBuffer, HostFrame, Layout, Packet, PixelFormat, Rational, Stage, TimeBase,
+    Timestamp, VideoInfo,
 };
 use rave_cuda::{CudaFrame, Device, Pool, PoolOptions, Upload};
 use rave_nvcodec::{EncodeError, NvEncoder};
@@ -25,16 +25,8 @@ pub fn pool() -> Option<Pool> {
 
 pub fn video(format: PixelFormat, (width, height): (u32, u32)) -> VideoInfo {
     VideoInfo {
-        format,
-        width,
-        height,
-        color: ColorSpec::BT709,
-        sample_aspect_ratio: None,
         frame_rate: Rational::new(25, 1).ok(),
-        time_base: TimeBase::new(1, 1000).unwrap(),
-        display_matrix: None,
-        mastering_display: None,
-        content_light: None,
+        ..VideoInfo::new(format, (width, height), ColorSpec::BT709, TimeBase::new(1, 1000).unwrap())
     }
 }
 
@@ -67,7 +59,7 @@ pub fn clip(video: &VideoInfo, rate: Rate, count: u64) -> Vec<HostFrame> {
             *byte = (number >> 33) as u8;
         }
         let pts = Timestamp::new(rate.pts(index), video.time_base);
-        let info = FrameInfo { pts, duration_ticks: Some(7), field_order: FieldOrder::Progressive };
+        let info = FrameInfo { duration_ticks: Some(7), ..FrameInfo::new(pts) };
         HostFrame::new(buffer, layout, video.color, info).unwrap()
     };
     (0..count).map(frame).collect()

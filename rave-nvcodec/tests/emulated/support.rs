@@ -59,18 +59,8 @@ pub fn at(ticks: i64) -> Timestamp {
 }
 
 pub fn video(format: PixelFormat, (width, height): (u32, u32)) -> CodedVideo {
-    let info = VideoInfo {
-        format,
-        width,
-        height,
-        color: ColorSpec::BT709,
-        sample_aspect_ratio: None,
-        frame_rate: None,
-        time_base: TimeBase::new(TICKS.0, TICKS.1).unwrap(),
-        display_matrix: None,
-        mastering_display: None,
-        content_light: None,
-    };
+    let info =
+        VideoInfo::new(format, (width, height), ColorSpec::BT709, TimeBase::new(TICKS.0, TICKS.1).unwrap());
     let codec = if format == PixelFormat::YUV420P { Codec::H264 } else { Codec::Hevc };
     CodedVideo { codec, extradata: Vec::new(), info }
 }

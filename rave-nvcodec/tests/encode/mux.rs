@@ -14,8 +14,7 @@ use std::process::Command;
 use clip::{Rate, assert_times, encode, pool, video};
 use double::{Coded, Double, Kind, Settings};
 use rave_core::{
-    FieldOrder, FrameInfo, HostBuffer, HostFrame, Layout, Packet, PixelFormat, Sink, Stage, Timestamp,
-    VideoInfo,
+    FrameInfo, HostBuffer, HostFrame, Layout, Packet, PixelFormat, Sink, Stage, Timestamp, VideoInfo,
 };
 use rave_cuda::{Pool, Upload};
 use rave_ffmpeg::{
@@ -75,7 +74,7 @@ fn moving_clip(video: &VideoInfo, rate: Rate) -> Vec<HostFrame> {
     let frame = |index: u64| {
         // MP4 by itself begins at zero at the earliest.
         let pts = Timestamp::new(rate.pts(index) + 1000, video.time_base);
-        let info = FrameInfo { pts, duration_ticks: Some(1), field_order: FieldOrder::Progressive };
+        let info = FrameInfo { duration_ticks: Some(1), ..FrameInfo::new(pts) };
         let buffer = HostBuffer::zeroed(layout.size_bytes());
         let mut frame = HostFrame::new(buffer, layout, video.color, info).unwrap();
         for (y, row) in frame.rows_mut::<u8>(0).enumerate() {

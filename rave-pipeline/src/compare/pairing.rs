@@ -105,13 +105,13 @@ fn nanoseconds(time: Timestamp) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rave_core::{ColorSpec, FieldOrder, FrameInfo, HostPool, Layout, PixelFormat};
+    use rave_core::{ColorSpec, FrameInfo, HostPool, Layout, PixelFormat};
 
     fn frames(milliseconds: &[i64]) -> impl Iterator<Item = Result<HostFrame, BoxError>> {
         let frame = |&ticks: &i64| {
             let layout = Layout::packed(PixelFormat::YUV420P, 2, 2).unwrap();
             let pts = Timestamp::new(ticks, TimeBase::new(1, 1000).unwrap());
-            let info = FrameInfo { pts, duration_ticks: None, field_order: FieldOrder::Progressive };
+            let info = FrameInfo::new(pts);
             Ok(HostFrame::from_pool(&HostPool::new(), layout, ColorSpec::BT709, info))
         };
         milliseconds.iter().map(frame).collect::<Vec<_>>().into_iter()

@@ -147,15 +147,13 @@ fn kernel() -> [f32; WINDOW] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rave_core::{
-        ColorSpec, FieldOrder, FrameInfo, HostPool, Layout, PixelFormat, Sample, TimeBase, Timestamp,
-    };
+    use rave_core::{ColorSpec, FrameInfo, HostPool, Layout, PixelFormat, Sample, TimeBase, Timestamp};
 
     fn gray(width: u32, height: u32, bits: u8, value: impl Fn(usize, usize) -> u16) -> HostFrame {
         let format = PixelFormat::Gray { sample: Sample::Uint { bits } };
         let layout = Layout::packed(format, width, height).unwrap();
         let pts = Timestamp::new(0, TimeBase::new(1, 25).unwrap());
-        let info = FrameInfo { pts, duration_ticks: None, field_order: FieldOrder::Progressive };
+        let info = FrameInfo::new(pts);
         let mut frame = HostFrame::from_pool(&HostPool::new(), layout, ColorSpec::BT709, info);
         if bits == 8 {
             for (y, row) in frame.rows_mut::<u8>(0).enumerate() {

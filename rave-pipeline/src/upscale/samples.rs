@@ -147,16 +147,8 @@ mod tests {
 
     fn header(format: PixelFormat, color: ColorSpec) -> Result<String, rave_core::Error> {
         y4m_header(&VideoInfo {
-            format,
-            width: 64,
-            height: 36,
-            color,
-            sample_aspect_ratio: None,
             frame_rate: Some(Rational::new(30000, 1001).unwrap()),
-            time_base: TimeBase::new(1, 25).unwrap(),
-            display_matrix: None,
-            mastering_display: None,
-            content_light: None,
+            ..VideoInfo::new(format, (64, 36), color, TimeBase::new(1, 25).unwrap())
         })
     }
 

@@ -109,7 +109,7 @@ mod tests {
 
     fn shown(ticks: i64, duration_ticks: i64) -> FrameInfo {
         let pts = Timestamp::new(ticks, TimeBase::new(1, 1000).unwrap());
-        FrameInfo { pts, duration_ticks: Some(duration_ticks), field_order: FieldOrder::Progressive }
+        FrameInfo { duration_ticks: Some(duration_ticks), ..FrameInfo::new(pts) }
     }
 
     #[test]

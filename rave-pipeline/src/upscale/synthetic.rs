@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use rave_core::{
-    BoxError, ChromaFilter, ColorSpec, FieldOrder, FrameInfo, HostFrame, HostPool, Layout, PixelFormat,
-    Range, Rational, Siting, TimeBase, Timestamp, VideoInfo,
+    BoxError, ChromaFilter, ColorSpec, FrameInfo, HostFrame, HostPool, Layout, PixelFormat, Range, Rational,
+    Siting, TimeBase, Timestamp, VideoInfo,
 };
 use rave_cuda::{CudaConvert, CudaFrame, Pool, Upload};
 use rave_ffmpeg::{Container, EncoderOptions, Muxer, MuxerOptions, SoftwareEncoder, VideoCodec};
@@ -30,16 +30,8 @@ impl Synthetic {
         let color = ColorSpec { siting: Siting::Left, range: Range::Limited, ..ColorSpec::BT709 };
         let rate = Rational::new(RATE, 1)?;
         let info = VideoInfo {
-            format,
-            width,
-            height,
-            color,
-            sample_aspect_ratio: None,
             frame_rate: Some(rate),
-            time_base: TimeBase::new(1, RATE)?,
-            display_matrix: None,
-            mastering_display: None,
-            content_light: None,
+            ..VideoInfo::new(format, (width, height), color, TimeBase::new(1, RATE)?)
         };
         Ok(Self { info, layout: Layout::packed(format, width, height)? })
     }
@@ -51,7 +43,7 @@ impl Synthetic {
     /// Frame number `number`, of an integer format.
     pub(super) fn frame(&self, pool: &HostPool, number: u64) -> HostFrame {
         let pts = Timestamp::new(number.cast_signed(), self.info.time_base);
-        let info = FrameInfo { pts, duration_ticks: Some(1), field_order: FieldOrder::Progressive };
+        let info = FrameInfo { duration_ticks: Some(1), ..FrameInfo::new(pts) };
         let mut frame = HostFrame::from_pool(pool, self.layout, self.info.color, info);
         let format = self.layout.format();
         let (bits, shift) = (u32::from(format.bits().unwrap_or(8)), format.sample_shift());

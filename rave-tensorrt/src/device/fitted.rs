@@ -1,7 +1,6 @@
 use half::f16;
 use rave_core::{
-    CodedError, ColorSpec, DeviceTimes, FieldOrder, FrameInfo, HostFrame, HostPool, Layout, Sample,
-    Timestamp, VideoInfo,
+    CodedError, ColorSpec, DeviceTimes, FrameInfo, HostFrame, HostPool, Layout, Sample, Timestamp, VideoInfo,
 };
 use rave_cuda::{DigestTaker, Pool, Reservation, Stream, TileCopier, Upload, device_layout};
 
@@ -113,7 +112,7 @@ fn warm_up(lane: &mut DeviceLane, pool: &Pool, stream: &Stream, input: &VideoInf
 
 fn frame_info(input: &VideoInfo) -> FrameInfo {
     let pts = Timestamp::new(0, input.time_base);
-    FrameInfo { pts, duration_ticks: None, field_order: FieldOrder::Progressive }
+    FrameInfo::new(pts)
 }
 
 /// A picture of no meaning, with values from 0 to 1.

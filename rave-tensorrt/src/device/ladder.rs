@@ -96,18 +96,7 @@ mod tests {
     }
 
     fn video(width: u32, height: u32) -> VideoInfo {
-        VideoInfo {
-            format: PixelFormat::RGB_F16,
-            width,
-            height,
-            color: ColorSpec::BT709,
-            sample_aspect_ratio: None,
-            frame_rate: None,
-            time_base: TimeBase::new(1, 25).unwrap(),
-            display_matrix: None,
-            mastering_display: None,
-            content_light: None,
-        }
+        VideoInfo::new(PixelFormat::RGB_F16, (width, height), ColorSpec::BT709, TimeBase::new(1, 25).unwrap())
     }
 
     fn first(info: &ModelInfo, input: &VideoInfo, options: &UpscalerOptions, batch: usize) -> Rung {

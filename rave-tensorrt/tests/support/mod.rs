@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use half::f16;
 use rave_core::{
-    BoxError, ColorSpec, FieldOrder, FrameInfo, HostBuffer, HostFrame, HostPool, Layout, PixelFormat,
-    Rational, Sample, Stage, TimeBase, Timestamp, VideoInfo,
+    BoxError, ColorSpec, FrameInfo, HostBuffer, HostFrame, HostPool, Layout, PixelFormat, Rational, Sample,
+    Stage, TimeBase, Timestamp, VideoInfo,
 };
 use rave_tensorrt::{
     Batch, Error, Model, ModelSource, OnNan, Precision, Runtime, SessionOptions, Tile, Upscaler,
@@ -63,22 +63,14 @@ pub fn write_model(name: &str, bytes: &[u8]) -> PathBuf {
 
 pub fn video(format: PixelFormat, width: u32, height: u32) -> VideoInfo {
     VideoInfo {
-        format,
-        width,
-        height,
-        color: ColorSpec::BT709,
         sample_aspect_ratio: Some(Rational::new(4, 3).unwrap()),
-        frame_rate: None,
-        time_base: TimeBase::new(1, 25).unwrap(),
-        display_matrix: None,
-        mastering_display: None,
-        content_light: None,
+        ..VideoInfo::new(format, (width, height), ColorSpec::BT709, TimeBase::new(1, 25).unwrap())
     }
 }
 
 pub fn frame_info() -> FrameInfo {
     let pts = Timestamp::new(7, TimeBase::new(1, 25).unwrap());
-    FrameInfo { pts, duration_ticks: Some(1), field_order: FieldOrder::Progressive }
+    FrameInfo { duration_ticks: Some(1), ..FrameInfo::new(pts) }
 }
 
 /// A different value for each sample, exact in half precision, some outside 0..1.

@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 
 use half::f16;
 use rave_core::{
-    BoxError, ColorSpec, FieldOrder, FrameInfo, HostBuffer, HostFrame, HostPool, Layout, PixelFormat, Sample,
-    Siting, Stage, TimeBase, Timestamp, VideoInfo,
+    BoxError, ColorSpec, FrameInfo, HostBuffer, HostFrame, HostPool, Layout, PixelFormat, Sample, Siting,
+    Stage, TimeBase, Timestamp, VideoInfo,
 };
 use rave_cuda::{CudaBuffer, Device, Download, Pool, PoolOptions, Upload};
 
@@ -132,7 +132,7 @@ pub(super) fn pictures(input: &VideoInfo, count: i64) -> Vec<HostFrame> {
     let layout = Layout::packed(input.format, input.width, input.height).unwrap();
     let picture = |number| {
         let pts = Timestamp::new(number, input.time_base);
-        let info = FrameInfo { pts, duration_ticks: Some(1), field_order: FieldOrder::Progressive };
+        let info = FrameInfo { duration_ticks: Some(1), ..FrameInfo::new(pts) };
         let mut frame = HostFrame::from_pool(&HostPool::new(), layout, input.color, info);
         for plane in 0..input.format.plane_count() {
             set(&mut frame, plane, |x, y| value(number, plane, x, y));
