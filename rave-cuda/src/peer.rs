@@ -1,3 +1,5 @@
+use std::fmt;
+
 use cudarc::driver::{CudaEvent, result};
 use rave_core::{BoxError, DeviceTimes, Layout, Stage, VideoInfo};
 
@@ -33,6 +35,16 @@ pub struct PeerCopy {
     /// On the source's stream: the bytes are there.
     is_copied: CudaEvent,
     timer: WorkTimer,
+}
+
+impl fmt::Debug for PeerCopy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PeerCopy")
+            .field("info", &self.info)
+            .field("from", &self.from)
+            .field("to", &self.to)
+            .finish_non_exhaustive()
+    }
 }
 
 impl PeerCopy {

@@ -2,6 +2,7 @@ use std::collections::VecDeque;
 
 use cudarc::driver::{CudaContext, HostSlice, PinnedHostSlice, result};
 use rave_core::{BoxError, DeviceTimes, HostBuffer, HostFrame, HostPool, Layout, Plane, Stage, VideoInfo};
+use std::fmt;
 use std::sync::Arc;
 
 use crate::buffer::{CudaBuffer, CudaFrame};
@@ -82,6 +83,12 @@ pub struct Upload {
     timer: WorkTimer,
 }
 
+impl fmt::Debug for Upload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upload").field("info", &self.info).field("pool", &self.pool).finish_non_exhaustive()
+    }
+}
+
 impl Upload {
     /// A stage for the frames that `input` describes, whatever their strides.
     ///
@@ -143,6 +150,15 @@ pub struct Download {
     pending: VecDeque<Pending>,
     pool: HostPool,
     timer: WorkTimer,
+}
+
+impl fmt::Debug for Download {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Download")
+            .field("info", &self.info)
+            .field("pool", &self.device_pool)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A frame whose bytes are on their way.

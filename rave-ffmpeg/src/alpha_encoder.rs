@@ -10,6 +10,7 @@ use crate::{Container, EncodedStream, EncoderOptions, Error, SoftwareEncoder, Vi
 /// Pictures with alpha to packets, through libavcodec: each a frame and a grey one of the same size and depth, of full range.
 ///
 /// In every other way as [`SoftwareEncoder`].
+#[derive(Debug)]
 pub struct AlphaEncoder(SoftwareEncoder);
 
 impl AlphaEncoder {

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -87,6 +88,15 @@ pub struct SoftwareDecoder {
     saw_encryption: bool,
     /// Whether what comes is only needed to decode what is wanted.
     is_preroll: bool,
+}
+
+impl fmt::Debug for SoftwareDecoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SoftwareDecoder")
+            .field("stream", &self.stream)
+            .field("report", &self.report)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What is taken from decoded frames.

@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 
 use rave_core::{ColorSpec, Packet, Rational, TimeBase, Timestamp, VideoInfo};
@@ -97,6 +98,12 @@ pub struct Demuxer {
     ahead: VecDeque<Packet>,
     scratch: AvPacket,
     is_done: bool,
+}
+
+impl fmt::Debug for Demuxer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Demuxer").field("video", &self.video).finish_non_exhaustive()
+    }
 }
 
 impl Demuxer {

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::Arc;
 
 use rave_core::{
@@ -85,6 +86,15 @@ pub struct SoftwareEncoder {
     format_number: i32,
     clock: EncoderClock,
     work: Work,
+}
+
+impl fmt::Debug for SoftwareEncoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SoftwareEncoder")
+            .field("description", &self.description)
+            .field("info", &self.info)
+            .finish_non_exhaustive()
+    }
 }
 
 enum Work {

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use rave_core::{BoxError, Packet, Sink, TimeBase, Timestamp};
@@ -106,6 +107,16 @@ pub struct Muxer {
     /// One past the last moment of the video so far.
     video_end: Option<Timestamp>,
     source: Option<Input>,
+}
+
+impl fmt::Debug for Muxer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Muxer")
+            .field("path", &self.path)
+            .field("container", &self.container)
+            .field("plan", &self.plan)
+            .finish_non_exhaustive()
+    }
 }
 
 /// An output stream while it is written.

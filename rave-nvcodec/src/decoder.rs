@@ -10,6 +10,8 @@ mod sessions;
 pub(crate) mod surface;
 mod worker;
 
+use std::fmt;
+
 use rave_core::{BoxError, DeviceTimes, Frame, FrameInfo, Packet, Stage, VideoInfo};
 use rave_cuda::{CudaFrame, Pool};
 
@@ -59,6 +61,15 @@ pub struct NvDecoder {
     core: Core,
     stamper: Stamper,
     report: DecodeReportHandle,
+}
+
+impl fmt::Debug for NvDecoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NvDecoder")
+            .field("info", self.core.info())
+            .field("report", &self.report)
+            .finish_non_exhaustive()
+    }
 }
 
 impl NvDecoder {

@@ -65,6 +65,7 @@ mod library;
 mod parser;
 mod replay;
 mod split;
+#[allow(missing_debug_implementations, reason = "structs with unions in them have no one value to show")]
 pub mod sys;
 mod timings;
 

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -71,6 +72,15 @@ pub struct Chain<T> {
     open: Open<T>,
     /// What is added to the names of stages.
     label: String,
+}
+
+impl<T> fmt::Debug for Chain<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chain")
+            .field("stages", &names(&self.workers))
+            .field("queue", &self.capacity)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The open end.
@@ -179,6 +189,15 @@ pub struct Assembly<Summary> {
     stall_limit: Option<Duration>,
 }
 
+impl<Summary> fmt::Debug for Assembly<Summary> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Assembly")
+            .field("stages", &names(&self.workers))
+            .field("stall_limit", &self.stall_limit)
+            .finish_non_exhaustive()
+    }
+}
+
 impl<Summary> Assembly<Summary> {
     /// Lets the run fail when no item has moved anywhere for this long, instead of waiting for ever.
     pub fn stall_limit(mut self, limit: Option<Duration>) -> Self {
@@ -230,6 +249,10 @@ impl<Summary> Assembly<Summary> {
             _ => Err(Error::Abandoned),
         }
     }
+}
+
+fn names(workers: &[Worker]) -> Vec<&str> {
+    workers.iter().map(|worker| worker.meter.name.as_str()).collect()
 }
 
 /// Notices when nothing moves any more.

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, select, unbounded};
@@ -15,6 +16,12 @@ pub struct Deal {
     labels: Vec<String>,
     turns: Receiver<usize>,
     shares: Shares,
+}
+
+impl fmt::Debug for Deal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deal").field("lanes", &self.labels).finish_non_exhaustive()
+    }
 }
 
 /// Which lane each item of a [`Chain::deal`] went to, that can be read while the chain runs and afterwards. Clones are of the

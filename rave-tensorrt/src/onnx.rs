@@ -12,7 +12,7 @@ pub const INT64: u64 = 7;
 pub const FLOAT16: u64 = 10;
 
 /// A dimension of an input or output.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub enum Dim {
     /// Always this long.
     Fixed(u64),
@@ -21,7 +21,7 @@ pub enum Dim {
 }
 
 /// An attribute's value.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub enum Value<'a> {
     /// A real number.
     Float(f32),
@@ -36,7 +36,7 @@ pub enum Value<'a> {
 }
 
 /// A graph being written. Its nodes must be added in the order of computation.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Graph(Message);
 
 impl Graph {

@@ -1,6 +1,7 @@
 use std::env;
 use std::error::Error as _;
 use std::ffi::CStr;
+use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,15 @@ pub struct Runtime {
     environment: Environment,
     path: Arc<Path>,
     version: Arc<str>,
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime")
+            .field("path", &self.path)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
 }
 
 /// ONNX Runtime allows one environment for each process, and the library is never unloaded.

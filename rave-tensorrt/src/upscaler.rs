@@ -1,3 +1,4 @@
+use std::fmt;
 use std::time::Duration;
 
 use rave_core::{BoxError, Buffer, DeviceTimes, Error as FrameError, Frame, PixelFormat, Stage, VideoInfo};
@@ -23,6 +24,15 @@ pub struct Upscaler<B> {
     pub(crate) memory_bytes: u64,
     pub(crate) report: ReportHandle,
     pub(crate) work: Box<dyn Work<B>>,
+}
+
+impl<B> fmt::Debug for Upscaler<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upscaler")
+            .field("info", &self.info)
+            .field("output_info", &self.output_info)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What enlarges the frames: on the host, or on a GPU.

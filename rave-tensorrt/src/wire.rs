@@ -1,7 +1,7 @@
 //! The wire format of protocol buffers, which ONNX files are written in: fields of messages, read and written.
 
 /// A message being written.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Message(pub(crate) Vec<u8>);
 
 impl Message {

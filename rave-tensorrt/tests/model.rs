@@ -69,7 +69,7 @@ fn other_models_are_refused_by_what_they_are() {
         ("only-width-fixed", "its input is 1x3x?x64: one of height and width is fixed"),
         ("vector", "its input is 1x10: 2 dimensions, a picture has 4"),
     ] {
-        let error = load(&format!("refused-{name}.onnx")).err().expect(name);
+        let error = load(&format!("refused-{name}.onnx")).expect_err(name);
         assert_eq!(error.code(), Code::ModelUnsupported, "{name}: {error}");
         let Error::ModelUnsupported { reason: said, .. } = error else { panic!("{name}: {error}") };
         assert_eq!(said, reason, "{name}");
@@ -79,7 +79,7 @@ fn other_models_are_refused_by_what_they_are() {
 #[test]
 fn a_missing_model_is_named() {
     for path in ["/nowhere/model.onnx", "/"] {
-        let error = load_file(Path::new(path)).err().unwrap();
+        let error = load_file(Path::new(path)).unwrap_err();
         assert_eq!(error.code(), Code::ModelMissing);
         assert!(error.to_string().contains(path), "{error}");
         assert!(error.source().is_some());
@@ -93,7 +93,7 @@ fn what_is_not_onnx_is_refused_in_onnx_runtimes_words() {
     for (name, bytes) in
         [("empty.onnx", &b""[..]), ("text.onnx", b"version https://git-lfs"), ("cut.onnx", cut)]
     {
-        let error = load_bytes(name, bytes).err().unwrap();
+        let error = load_bytes(name, bytes).unwrap_err();
         assert_eq!(error.code(), Code::ModelInvalid, "{name}: {error}");
         assert!(error.to_string().contains(name), "{error}");
         assert!(!error.source().unwrap().to_string().is_empty());
@@ -102,7 +102,7 @@ fn what_is_not_onnx_is_refused_in_onnx_runtimes_words() {
 
 #[test]
 fn an_operation_that_onnx_runtime_lacks_is_not_called_invalid() {
-    let error = load_bytes("relu.onnx", &models::not_implemented()).err().unwrap();
+    let error = load_bytes("relu.onnx", &models::not_implemented()).unwrap_err();
     assert_eq!(error.code(), Code::ModelUnsupported, "{error}");
     assert!(error.source().unwrap().to_string().contains("Relu"), "{error:?}");
 }
@@ -113,7 +113,7 @@ fn weights_beside_the_model_are_found() {
     let path = folder.path().join("model.onnx");
     let (model, weights) = models::external("model.data");
     fs::write(&path, model).unwrap();
-    let error = load_file(&path).err().unwrap();
+    let error = load_file(&path).unwrap_err();
     assert!(error.source().unwrap().to_string().contains("model.data"), "{error:?}");
     fs::write(folder.path().join("model.data"), weights).unwrap();
     assert_eq!(load_file(&path).unwrap().info().scale, 1);

@@ -124,7 +124,7 @@ fn tensors_in_files_beside_the_model_are_taken_in() {
     assert!(psnr(&single, &half) >= 50.0);
 
     std::fs::remove_file(folder.path().join("weights.bin")).unwrap();
-    let error = load(&source, Precision::Fp16).err().unwrap();
+    let error = load(&source, Precision::Fp16).unwrap_err();
     assert_eq!(error.code(), Code::ModelMissing);
     assert!(error.to_string().contains("weights.bin"), "{error}");
 }
@@ -135,22 +135,22 @@ fn tensors_outside_of_the_models_folder_are_not_read() {
     let (model, _) = models::external("../weights.bin");
     let path = folder.path().join("model.onnx");
     std::fs::write(&path, model).unwrap();
-    let error = load(&ModelSource::File(path), Precision::Fp16).err().unwrap();
+    let error = load(&ModelSource::File(path), Precision::Fp16).unwrap_err();
     assert_eq!(error.code(), Code::ModelMissing);
 }
 
 #[test]
 fn what_cannot_be_rewritten_is_refused_with_the_reason() {
     let control_flow = support::write_model("control-flow.onnx", &models::control_flow());
-    let error = load(&ModelSource::File(control_flow), Precision::Fp16).err().unwrap();
+    let error = load(&ModelSource::File(control_flow), Precision::Fp16).unwrap_err();
     assert_eq!(error.code(), Code::ModelUnsupported);
     assert!(error.to_string().ends_with("another precision: it has control flow (If)"), "{error}");
 
     let text = support::write_model("text.onnx", b"version https://git-lfs.github.com/spec/v1");
-    let error = load(&ModelSource::File(text), Precision::Fp16).err().unwrap();
+    let error = load(&ModelSource::File(text), Precision::Fp16).unwrap_err();
     assert_eq!(error.code(), Code::ModelUnsupported);
     assert_eq!(
-        load(&ModelSource::File("missing.onnx".into()), Precision::Fp16).err().unwrap().code(),
+        load(&ModelSource::File("missing.onnx".into()), Precision::Fp16).unwrap_err().code(),
         Code::ModelMissing
     );
 }

@@ -19,20 +19,20 @@ fn the_library_is_looked_for_where_it_was_said() {
     let text = folder.path().join("text.so");
     fs::write(&text, "not a library").unwrap();
 
-    let error = Runtime::load(Some(&missing), &[library_folder()]).err().unwrap();
+    let error = Runtime::load(Some(&missing), &[library_folder()]).unwrap_err();
     assert_eq!(error.code(), Code::RuntimeMissing);
     assert!(error.to_string().ends_with("missing.so (does not exist)"), "{error}");
 
-    let error = Runtime::load(Some(&text), &[]).err().unwrap();
+    let error = Runtime::load(Some(&text), &[]).unwrap_err();
     let Error::RuntimeMissing { tried } = &error else { panic!("{error}") };
     assert_eq!(tried.len(), 1, "an explicit library is the only one that is tried");
     assert!(error.to_string().contains("text.so"), "{error}");
 
-    let error = Runtime::load(Some(&a_library_without_the_interface()), &[]).err().unwrap();
+    let error = Runtime::load(Some(&a_library_without_the_interface()), &[]).unwrap_err();
     assert!(error.to_string().contains("OrtGetApiBase"), "{error}");
 
     if let Some(old) = an_old_library(folder.path()) {
-        let error = Runtime::load(Some(&old), &[]).err().unwrap();
+        let error = Runtime::load(Some(&old), &[]).unwrap_err();
         assert_eq!(error.code(), Code::RuntimeVersion);
         assert!(error.to_string().ends_with("is ONNX Runtime 1.16.3; at least 1.17 is needed"), "{error}");
     }
@@ -46,7 +46,7 @@ fn the_library_is_looked_for_where_it_was_said() {
 
     let again = Runtime::load(Some(&library_folder()), &[]).unwrap();
     assert_eq!(again.path(), runtime.path());
-    let error = Runtime::load(Some(&further[2]), &[]).err().unwrap();
+    let error = Runtime::load(Some(&further[2]), &[]).unwrap_err();
     assert!(error.to_string().contains("has loaded"), "{error}");
 }
 

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::num::NonZeroUsize;
 
 use crossbeam_channel::{Receiver, never, unbounded};
@@ -53,6 +54,16 @@ pub struct DecodeSessions {
     most_ahead: usize,
     packets: u64,
     report: DecodeReportHandle,
+}
+
+impl fmt::Debug for DecodeSessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DecodeSessions")
+            .field("info", &self.info)
+            .field("sessions", &self.workers.len())
+            .field("report", &self.report)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Deals packets, or gives them all to the one session.

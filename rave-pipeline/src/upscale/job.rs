@@ -1,3 +1,4 @@
+use std::fmt;
 use std::thread::{self, Scope};
 
 use rave_ffmpeg::{Demuxer, Input, MuxSummary};
@@ -28,6 +29,12 @@ pub struct UpscaleJob {
     check: Option<OutputCheck>,
     watched: Watched,
     startup: Startup,
+}
+
+impl fmt::Debug for UpscaleJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UpscaleJob").field("plan", &self.plan).finish_non_exhaustive()
+    }
 }
 
 /// What is told by the parts of a job while they work on their threads.

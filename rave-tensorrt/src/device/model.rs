@@ -1,3 +1,4 @@
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -90,6 +91,16 @@ pub enum ConvolutionSearch {
 #[derive(Clone)]
 pub struct DeviceModel {
     inner: Arc<Inner>,
+}
+
+impl fmt::Debug for DeviceModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeviceModel")
+            .field("info", &self.inner.info)
+            .field("provider", &self.inner.provider)
+            .field("refused", &self.inner.refused)
+            .finish_non_exhaustive()
+    }
 }
 
 struct Inner {

@@ -183,7 +183,7 @@ fn a_batch_for_a_model_of_one_picture_is_refused() {
         let options = UpscalerOptions { batch, ..UpscalerOptions::default() };
         Upscaler::<CudaBuffer>::new(model.clone(), &input, &options)
     };
-    assert_eq!(of(Batch::Size(2)).err().unwrap().code(), Code::SessionOptions);
+    assert_eq!(of(Batch::Size(2)).unwrap_err().code(), Code::SessionOptions);
     let report = of(Batch::Auto).unwrap().report().get();
     assert_eq!((report.batch, report.batch_reason), (1, BatchReason::Model));
 }

@@ -362,7 +362,7 @@ fn what_tensorrt_lacks_is_said_and_the_cuda_provider_taken() {
         assert!(model.refusals()[0].reason.contains("nvinfer"), "{:?}", model.refusals());
         let only =
             DeviceSessionOptions { providers: vec![Provider::TensorRt], ..DeviceSessionOptions::default() };
-        let error = DeviceModel::load(&runtime(), &built_in("rave-x2"), &pool, &only).err().unwrap();
+        let error = DeviceModel::load(&runtime(), &built_in("rave-x2"), &pool, &only).unwrap_err();
         assert_eq!(error.code(), Code::ProviderLoadFailed);
     }
 }
@@ -372,7 +372,7 @@ fn providers_that_are_none_for_a_gpu_are_refused() {
     let Some(pool) = gpu::pool(None) else { return };
     for providers in [vec![], vec![Provider::Cpu], vec![Provider::Cuda, Provider::Cpu]] {
         let options = DeviceSessionOptions { providers, ..DeviceSessionOptions::default() };
-        let error = DeviceModel::load(&runtime(), &built_in("rave-x2"), &pool, &options).err().unwrap();
+        let error = DeviceModel::load(&runtime(), &built_in("rave-x2"), &pool, &options).unwrap_err();
         assert_eq!(error.code(), Code::SessionOptions);
     }
 }
@@ -384,7 +384,7 @@ fn frames_that_were_not_promised_are_refused() {
     let of = |format| {
         Upscaler::<CudaBuffer>::new(model.clone(), &video(format, 40, 30), &UpscalerOptions::default())
     };
-    assert_eq!(of(PixelFormat::NV12).err().unwrap().code(), Code::FormatUnsupported);
+    assert_eq!(of(PixelFormat::NV12).unwrap_err().code(), Code::FormatUnsupported);
     let mut upscaler = of(RGB).unwrap();
     let other = frame(RGB, 40, 31, 1);
     let uploaded = Upload::new(&pool, &video_of(&other)).unwrap().upload(&other).unwrap();

@@ -205,6 +205,6 @@ fn a_provider_that_refuses_the_model_gives_way_to_the_next() {
     let frames = pictures(&input, 3);
     let expected = on_host(&file, Precision::Fp32, &frames, &input);
     assert_alike(&through(&mut stage, &pool, &frames, &input).unwrap(), &expected, "the next provider");
-    let error = open(&[Provider::TensorRt]).err().unwrap();
+    let error = open(&[Provider::TensorRt]).unwrap_err();
     assert!(error.to_string().contains("TensorRT"), "{error}");
 }
