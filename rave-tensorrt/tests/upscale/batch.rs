@@ -61,7 +61,7 @@ fn a_batch_that_cannot_be_is_refused() {
         ("nearest-rgb-x2.onnx", 17, "from 1 to 16 are"),
         (fixed, 2, "takes one picture at a time"),
     ] {
-        let error = of(name, Batch::Size(size)).err().unwrap();
+        let error = of(name, Batch::Size(size)).unwrap_err();
         assert_eq!(error.code(), Code::SessionOptions);
         assert!(error.to_string().contains(why), "{error}");
     }

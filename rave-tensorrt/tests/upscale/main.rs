@@ -228,7 +228,7 @@ fn frames_that_were_not_promised_are_refused() {
     assert_eq!(refused(PixelFormat::NV12), Code::FormatUnsupported);
     assert_eq!(refused(PixelFormat::RGB_F16), Code::FormatUnsupported);
     let mut upscaler = upscaler(load("nearest-rgb-x2.onnx").unwrap(), &video(RGB, 40, 30), Tile::Auto);
-    let error = run(&mut upscaler, frame(RGB, 40, 31, 1)).err().unwrap();
+    let error = run(&mut upscaler, frame(RGB, 40, 31, 1)).unwrap_err();
     assert_eq!(error.code(), Code::LayoutInvalid);
     assert!(error.to_string().contains("40x31"), "{error}");
 }
