@@ -39,14 +39,38 @@ fn preferred(codec: VideoCodec, info: &VideoInfo, format: Option<PixelFormat>) -
 fn named(name: &str, codec: VideoCodec) -> Result<Encoder, Error> {
     let encoder = Encoder::find(name).ok_or_else(|| Error::EncoderMissing {
         encoder: name.to_owned(),
-        hint: "`ffmpeg -encoders` lists those that are there".to_owned(),
+        hint: format!("use {}", usable()),
     })?;
-    let encodes = codec_name(encoder.codec_id());
-    if encodes == codec.name() {
-        return Ok(encoder);
+    let (encoder_name, encodes) = (name.to_owned(), codec_name(encoder.codec_id()));
+    match codec_of(encoder) {
+        Some(found) if found == codec => Ok(encoder),
+        Some(_) => Err(Error::EncoderOption {
+            encoder: encoder_name,
+            option: format!("codec {codec}"),
+            reason: format!("it encodes {encodes}"),
+        }),
+        None => Err(Error::EncoderForeign {
+            encoder: encoder_name,
+            codec: encodes,
+            hint: format!("use {}", usable()),
+        }),
     }
-    let (encoder, option) = (name.to_owned(), format!("codec {codec}"));
-    Err(Error::EncoderOption { encoder, option, reason: format!("it encodes {encodes}") })
+}
+
+/// The codec that an encoder is for, if it is one that can be written.
+pub(crate) fn codec_of(encoder: Encoder) -> Option<VideoCodec> {
+    let encodes = codec_name(encoder.codec_id());
+    VideoCodec::ALL.into_iter().find(|codec| codec.name() == encodes)
+}
+
+/// The encoders that are there, in words.
+fn usable() -> String {
+    let names = VideoCodec::ALL
+        .iter()
+        .flat_map(|codec| codec.encoders())
+        .filter(|name| Encoder::find(name).is_some());
+    let names: Vec<&str> = names.copied().collect();
+    format!("auto, software, nvenc or one of {}", names.join(", "))
 }
 
 pub(crate) fn check_container(codec: VideoCodec, container: &Container) -> Result<(), Error> {

@@ -109,6 +109,16 @@ pub enum Error {
         /// What to do.
         hint: String,
     },
+    /// The encoder is for a codec that is not written here.
+    #[error("encoder {encoder} encodes {codec}, which cannot be written: {hint}")]
+    EncoderForeign {
+        /// The encoder's name.
+        encoder: String,
+        /// What it encodes.
+        codec: String,
+        /// What to do.
+        hint: String,
+    },
     /// The encoder does not take an option.
     #[error("encoder {encoder} does not take {option}: {reason}")]
     EncoderOption {
@@ -211,7 +221,7 @@ impl CodedError for Error {
             Self::Demux { .. } => Code::DemuxFailed,
             Self::DecoderMissing { .. } => Code::DecoderMissing,
             Self::Decode { .. } => Code::DecodeFailed,
-            Self::EncoderMissing { .. } => Code::EncoderMissing,
+            Self::EncoderMissing { .. } | Self::EncoderForeign { .. } => Code::EncoderMissing,
             Self::EncoderOption { .. } => Code::EncoderOptions,
             Self::Encode { .. } | Self::FrameOrder { .. } => Code::EncodeFailed,
             Self::ContainerUnknown { .. } => Code::ContainerUnknown,

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use rave_core::{PixelFormat, Rational};
 
+use crate::encoder_choice::codec_of;
+use crate::sys::Encoder;
 use crate::{StreamMap, TimeRange};
 
 /// How an input is opened.
@@ -170,7 +172,8 @@ impl EncoderChoice {
     /// The codec that the choice alone decides on.
     pub fn codec(&self) -> Option<VideoCodec> {
         let Self::Named(name) = self else { return None };
-        VideoCodec::ALL.into_iter().find(|codec| codec.encoders().contains(&name.as_str()))
+        let known = VideoCodec::ALL.into_iter().find(|codec| codec.encoders().contains(&name.as_str()));
+        known.or_else(|| Encoder::find(name).and_then(codec_of))
     }
 }
 

@@ -324,10 +324,17 @@ fn options_that_an_encoder_does_not_have_are_refused() {
         assert_eq!(error.code(), Code::EncoderOptions, "{error}");
         assert!(error.to_string().contains(words), "{error}");
     }
-    let missing =
-        EncoderOptions { encoder: EncoderChoice::Named("libnothing".into()), ..base(VideoCodec::H264) };
-    let error = SoftwareEncoder::pixel_format(&info, &missing).unwrap_err();
-    assert_eq!(error.code(), Code::EncoderMissing);
+    for (name, words) in [
+        ("libnothing", "encoder libnothing is not part of this build of FFmpeg: use auto"),
+        ("prores_ks", "encoder prores_ks encodes prores, which cannot be written: use auto"),
+        ("aac", "encoder aac encodes aac, which cannot be written: use auto"),
+    ] {
+        let named = EncoderOptions { encoder: EncoderChoice::Named(name.into()), ..base(VideoCodec::H264) };
+        let error = SoftwareEncoder::pixel_format(&info, &named).unwrap_err();
+        assert_eq!(error.code(), Code::EncoderMissing);
+        let text = error.to_string();
+        assert!(text.contains(words) && text.contains("libx265") && !text.contains("h264"), "{text}");
+    }
     let nvenc = EncoderOptions { encoder: EncoderChoice::Nvenc, ..base(VideoCodec::H264) };
     let error = SoftwareEncoder::pixel_format(&info, &nvenc).unwrap_err();
     assert!(error.to_string().contains("GPU memory"), "{error}");
