@@ -7,22 +7,48 @@
 //! - The decoder and the encoder are [`rave_core::Stage`]s, the demuxer is an iterator and the muxer a
 //!   [`rave_core::Sink`].
 //!
-//! ```no_run
-//! use rave_core::Stage;
-//! use rave_ffmpeg::{DecoderOptions, Demuxer, DemuxerOptions, Input, SoftwareDecoder};
+//! The video of a file encoded anew, with everything else copied:
 //!
-//! # fn main() -> Result<(), rave_core::BoxError> {
-//! let input = Input::File("clip.mp4".into());
-//! let demuxer = Demuxer::open(&input, &DemuxerOptions::default())?;
-//! let mut decoder = SoftwareDecoder::new(demuxer.video(), &DecoderOptions::default())?;
-//! let mut frames = 0;
-//! for packet in demuxer {
-//!     decoder.process(packet?, &mut |_frame| frames += 1)?;
+//! ```no_run
+//! use std::path::Path;
+//!
+//! use rave_core::{BoxError, Sink, Stage, VideoInfo};
+//! use rave_ffmpeg::{Container, DecoderOptions, Demuxer, DemuxerOptions, EncoderOptions, Input};
+//! use rave_ffmpeg::{MuxSummary, Muxer, MuxerOptions, SoftwareDecoder, SoftwareEncoder};
+//!
+//! fn transcode(source: &Path, target: &Path) -> Result<MuxSummary, BoxError> {
+//!     let demuxer = Demuxer::open(&Input::from(source), &DemuxerOptions::default())?;
+//!     let video = demuxer.video().clone();
+//!     let mut decoder = SoftwareDecoder::new(&video, &DecoderOptions::default())?;
+//!
+//!     let container = Container::from_path(target)?;
+//!     let (color, _assumed) = video.info().color.resolve(video.info().width, video.info().height);
+//!     let info = VideoInfo { color, ..*video.info() };
+//!     let options = EncoderOptions::new(container.default_codec());
+//!     let mut encoder = SoftwareEncoder::new(&info, &options, &container)?;
+//!     let mut muxer =
+//!         Muxer::create(target, &container, &encoder.stream(), Some(&video), &MuxerOptions::default())?;
+//!
+//!     let (mut frames, mut packets) = (Vec::new(), Vec::new());
+//!     for packet in demuxer {
+//!         decoder.process(packet?, &mut |frame| frames.push(frame))?;
+//!         for frame in frames.drain(..) {
+//!             encoder.process(frame, &mut |packet| packets.push(packet))?;
+//!         }
+//!         packets.drain(..).try_for_each(|packet| muxer.write(packet))?;
+//!     }
+//!     decoder.finish(&mut |frame| frames.push(frame))?;
+//!     for frame in frames {
+//!         encoder.process(frame, &mut |packet| packets.push(packet))?;
+//!     }
+//!     encoder.finish(&mut |packet| packets.push(packet))?;
+//!     packets.into_iter().try_for_each(|packet| muxer.write(packet))?;
+//!     muxer.finish()
 //! }
-//! decoder.finish(&mut |_frame| frames += 1)?;
-//! # Ok(())
-//! # }
 //! ```
+//!
+//! An encoder takes some pixel formats only: [`SoftwareEncoder::pixel_format`] names the one to
+//! [convert](rave_core::Convert) to.
 //!
 //! FFmpeg's own messages are turned off for the whole process when the crate is first used, because FFmpeg would print
 //! them; call `av_log_set_level` afterwards to see them. Its words are kept in this crate's errors.

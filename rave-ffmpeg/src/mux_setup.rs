@@ -15,7 +15,7 @@ use crate::sys::{
 };
 use crate::tags;
 use crate::{
-    Container, EncodedStream, Error, Incompatible, Input, MuxerOptions, Selection, StreamInfo, StreamKind,
+    Container, EncodedStream, Error, Incompatible, MuxerOptions, Selection, StreamInfo, StreamKind,
     StreamOutcome, StreamPlan, VideoCodec, VideoStream, capability, demuxer, describe, mux_settings, plan,
     selection,
 };
@@ -50,13 +50,13 @@ pub(crate) struct Written {
 impl Setup {
     pub(crate) fn new(
         container: &Container,
-        _video: &EncodedStream,
-        source: Option<(&Input, &VideoStream)>,
+        source: Option<&VideoStream>,
         options: &MuxerOptions,
     ) -> Result<Self, Error> {
-        let Some((input, stream)) = source else {
+        let Some(stream) = source else {
             return Ok(Self::default());
         };
+        let input = &stream.shared.input;
         let reader = match input.is_seekable() {
             true => Some(demuxer::open(input, &stream.shared.options)?),
             false => None,

@@ -133,7 +133,8 @@ pub(crate) struct Track {
 impl Muxer {
     /// Creates the file at `path`, whose extension does not matter, and writes its header.
     ///
-    /// With `source`, everything else that it holds is taken over, as far as `options` and the container allow.
+    /// With `source`, the stream that the video was made from, everything else that its file holds is taken over, as far as
+    /// `options` and the container allow.
     ///
     /// # Errors
     /// [`Error::StreamIncompatible`] if the container cannot hold the video or, with
@@ -144,11 +145,11 @@ impl Muxer {
         path: &Path,
         container: &Container,
         video: &EncodedStream,
-        source: Option<(&Input, &VideoStream)>,
+        source: Option<&VideoStream>,
         options: &MuxerOptions,
     ) -> Result<Self, Error> {
         crate::encoder_choice::check_container(video.codec(), container)?;
-        let setup = Setup::new(container, video, source, options)?;
+        let setup = Setup::new(container, source, options)?;
         tracing::debug!(path = %path.display(), %container, plan = ?setup.plan, "muxer");
         let unwritable = |source: AvError| match source {
             error if error.is_disk_full() => Error::DiskFull { path: path.to_owned() },
@@ -176,7 +177,7 @@ impl Muxer {
             moved_packets: 0,
             damaged_packets: 0,
             video_end: None,
-            source: source.map(|(input, _)| input.clone()),
+            source: source.map(|stream| stream.shared.input.clone()),
         })
     }
 

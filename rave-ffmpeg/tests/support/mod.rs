@@ -149,8 +149,7 @@ impl Job {
         info.color = info.color.resolve(info.width, info.height).0;
         let mut decoder = SoftwareDecoder::new(&video, &DecoderOptions::default())?;
         let mut encoder = SoftwareEncoder::new(&info, encoder, &container)?;
-        let source = Some((&input, &video));
-        let mut muxer = Muxer::create(target, &container, &encoder.stream(), source, &self.muxer)?;
+        let mut muxer = Muxer::create(target, &container, &encoder.stream(), Some(&video), &self.muxer)?;
         let (plan, notes) = (muxer.plan().to_vec(), muxer.notes().to_vec());
         let mut times = Vec::new();
         let mut frames = Vec::new();

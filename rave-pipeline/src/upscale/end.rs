@@ -168,8 +168,8 @@ impl FileEnd {
         let Encoded { chain, stream, info, description } = Encoded::new(line, source, &container, job)?;
         let options = job.options;
         let file = OutputFile::create(path, source.path(), options.existing)?;
-        let streams = Some((source.input, &source.stream));
-        let muxer = Muxer::create(file.temporary(), &container, &stream, streams, &options.muxer)
+        let copied = Some(&source.stream);
+        let muxer = Muxer::create(file.temporary(), &container, &stream, copied, &options.muxer)
             .map_err(Error::leaf)?;
         job.notices.extend_from_slice(muxer.notes());
         job.notices.extend(omissions(&options.muxer.copy));
