@@ -135,10 +135,7 @@ impl fmt::Display for Error {
         match self {
             Self::Stage { stage, source } => write!(f, "{stage}: {source}"),
             Self::Panicked { stage, message } => {
-                write!(
-                    f,
-                    "{stage}: panicked: {message}; this is a bug, please report it with the command line"
-                )
+                write!(f, "{stage}: panicked: {message}; this is a bug, please report it")
             }
             Self::Stalled { stage, limit } => {
                 write!(f, "{stage}: stalled: nothing has moved for {:.1} s", limit.as_secs_f64())
