@@ -86,7 +86,7 @@ impl<T> fmt::Debug for Chain<T> {
 /// The open end.
 enum Open<T> {
     /// The last worker, which lacks only the queue that it fills.
-    Worker(Box<dyn FnOnce(QueueEnd<T>) -> Worker>),
+    Worker(Box<dyn FnOnce(QueueEnd<T>) -> Worker + Send>),
     /// A queue that a dealer fills.
     Queue(QueueStart<T>),
 }
@@ -108,7 +108,10 @@ impl<T: Send + 'static> Chain<T> {
     }
 
     /// Goes on behind other workers.
-    pub(crate) fn going_on(workers: Vec<Worker>, open: impl FnOnce(QueueEnd<T>) -> Worker + 'static) -> Self {
+    pub(crate) fn going_on(
+        workers: Vec<Worker>,
+        open: impl FnOnce(QueueEnd<T>) -> Worker + Send + 'static,
+    ) -> Self {
         let open = Open::Worker(Box::new(open));
         Self { workers, capacity: DEFAULT_QUEUE, open, label: String::new() }
     }

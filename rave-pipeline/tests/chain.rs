@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use rave_core::{BoxError, Code, CodedError, CustomError, Sink, Stage};
 use rave_pipeline::{Chain, Control, Error};
@@ -257,6 +258,14 @@ fn a_stage_may_emit_any_number_of_items() {
         let repeat = report.stage("repeat").unwrap();
         assert_eq!((repeat.items_in, repeat.items_out), (100, count));
     }
+}
+
+#[test]
+fn a_line_that_was_begun_on_one_thread_is_completed_and_run_on_another() {
+    let begun = Chain::source("count", (0..10).map(Ok::<u64, BoxError>)).then("repeat", Repeat(2));
+    let complete = move || begun.sink("sink", Count(0)).run(&Control::new(), |_| {});
+    let (count, _) = thread::spawn(complete).join().unwrap().unwrap();
+    assert_eq!(count, 21);
 }
 
 #[test]
