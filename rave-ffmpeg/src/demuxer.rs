@@ -297,12 +297,12 @@ pub(crate) fn frame_rate(stream: StreamRef<'_>) -> Option<Rational> {
     }
 }
 
-/// What the header says, or the duration gives.
+/// What the header says, or the duration gives: the stream's, or where only that is told, as in Matroska, the whole file's.
 fn estimate(info: &StreamInfo, media: &MediaInfo, pace: Rational, range: &TimeRange) -> Option<u64> {
     if range.is_everything() && info.frame_count.is_some() {
         return info.frame_count;
     }
-    let duration = info.duration.or(media.duration.filter(|_| !range.is_everything()));
+    let duration = info.duration.or(media.duration);
     let seconds = |time: Option<Timestamp>| time.map(Timestamp::seconds);
     let end = match (seconds(range.end), seconds(duration)) {
         (Some(end), Some(duration)) => end.min(duration),

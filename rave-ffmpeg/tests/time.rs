@@ -5,7 +5,7 @@ mod support;
 
 use std::path::Path;
 
-use rave_ffmpeg::{VideoCodec, read_video_timestamps};
+use rave_ffmpeg::{Demuxer, DemuxerOptions, Input, VideoCodec, read_video_timestamps};
 use support::{Job, audio_times, decode, fast, make, write};
 
 fn seconds(path: &Path) -> Vec<f64> {
@@ -110,5 +110,15 @@ fn a_start_before_zero_loses_no_frame() {
         assert_eq!(times.len(), 25, "{name}: {times:?}");
         assert_spaced(&times, 0.04, name);
         assert_eq!(decode(&target).unwrap().frames.len(), 25, "{name}");
+    }
+}
+
+#[test]
+fn the_number_of_frames_is_known_beforehand_by_the_header_or_by_a_duration() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["source.mp4", "source.mkv", "source.ts"] {
+        let source = make(folder.path(), name, "-f lavfi -i testsrc2=s=64x48:r=25:d=2 -c:v libx264 -bf 0");
+        let demuxer = Demuxer::open(&Input::from(source), &DemuxerOptions::default()).unwrap();
+        assert_eq!(demuxer.video().estimated_frames(), Some(50), "{name}");
     }
 }

@@ -31,13 +31,8 @@ impl Frames {
         self.packets.video().alpha().is_some()
     }
 
-    /// As the stream's header says, or the whole file's duration gives.
     pub(super) fn estimated_frames(&self) -> Option<u64> {
-        let by_duration = || {
-            let seconds = self.packets.media().duration?.seconds();
-            Some((seconds * self.info().frame_rate?.to_f64()).round() as u64)
-        };
-        self.packets.video().estimated_frames().or_else(by_duration)
+        self.packets.video().estimated_frames()
     }
 
     fn decode(&mut self, packet: Option<Packet>) -> Result<(), BoxError> {
