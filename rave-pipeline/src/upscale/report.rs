@@ -63,7 +63,7 @@ pub struct UpscaleReport {
     pub missing_frames: u64,
     /// Frames that are two fields: they were enlarged as if they were pictures, and are encoded as such.
     pub interlaced_frames: u64,
-    /// Whether [`Control::finish`] ended it before the source did.
+    /// Whether [`Control::finish`] was called: the output is whole, but may end before the source does.
     pub is_cut_short: bool,
 }
 
