@@ -9,6 +9,10 @@ pub struct PoolHealth {
     pub hits: u64,
     /// Buffers taken that the driver had to allocate.
     pub misses: u64,
+    /// Buffers that were allocated before anybody took them.
+    pub stocked: u64,
+    /// Buffers that were to be allocated before, and that neither the limit nor the GPU left room for.
+    pub without_room: u64,
     /// Buffers that came back and were kept.
     pub recycled: u64,
     /// Buffers that came back to a full bucket and were freed.
@@ -44,6 +48,8 @@ impl PoolHealth {
 pub(crate) struct Account {
     pub(crate) hits: AtomicU64,
     pub(crate) misses: AtomicU64,
+    pub(crate) stocked: AtomicU64,
+    pub(crate) without_room: AtomicU64,
     pub(crate) recycled: AtomicU64,
     pub(crate) overflowed: AtomicU64,
     pub(crate) evicted: AtomicU64,
@@ -88,6 +94,8 @@ impl Account {
         PoolHealth {
             hits: self.hits.load(Relaxed),
             misses: self.misses.load(Relaxed),
+            stocked: self.stocked.load(Relaxed),
+            without_room: self.without_room.load(Relaxed),
             recycled: self.recycled.load(Relaxed),
             overflowed: self.overflowed.load(Relaxed),
             evicted: self.evicted.load(Relaxed),

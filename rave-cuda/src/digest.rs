@@ -30,6 +30,7 @@ impl DigestTaker {
     /// [`Error::KernelLoad`] if the driver refuses the kernels.
     pub fn new(pool: &Pool) -> Result<Self, Error> {
         pool.device().load(Topic::Digest)?;
+        pool.expect(SUMS as usize * SUM_BYTES, 1);
         Ok(Self { pool: pool.clone(), shelf: Shelf::new(pool, SUMS as usize * SUM_BYTES) })
     }
 

@@ -81,7 +81,15 @@ impl Entry {
     /// # Panics
     /// If there is none: names are put together from tables in this crate, and a test goes through all of them.
     pub(crate) fn find(topic: Topic, name: &str) -> Self {
-        let name = topic.entries().iter().find(|entry| **entry == name);
+        Self::find_for(topic, name, "")
+    }
+
+    /// The kernel whose name begins like this and ends with a kind of samples.
+    ///
+    /// # Panics
+    /// As for [`find`](Self::find).
+    pub(crate) fn find_for(topic: Topic, beginning: &str, kind: &str) -> Self {
+        let name = topic.entries().iter().find(|entry| entry.strip_prefix(beginning) == Some(kind));
         Self { topic, name: name.expect("the name is built from the same parts as the table") }
     }
 }

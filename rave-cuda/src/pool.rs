@@ -1,6 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use cudarc::driver::sys::CUresult;
 use cudarc::driver::{DriverError, result};
@@ -20,12 +20,15 @@ pub struct PoolOptions {
     pub limit_mib: Option<u64>,
 }
 
+/// Memory of a GPU that [`Pool::stock`] leaves to others, such as an inference library.
+const LEFT_BYTES: usize = 256 << 20;
+
 /// GPU memory that is used again, so that a long job calls the driver's allocator only at its beginning.
 ///
 /// Sizes are rounded up to buckets: below 2 MiB to a power of two of at least 4096 bytes, above to a multiple of 2 MiB. A
 /// buffer comes back when it is dropped, even while the GPU still works on it: its next user's stream waits for that
-/// work, the host does not. A bucket keeps at most 32 idle buffers, the last one in is the first one out. Clones are the
-/// same pool.
+/// work, the host does not. A bucket keeps at most 32 idle buffers, or as many as are [expected](Self::expect), and the last
+/// one in is the first one out. Clones are the same pool.
 ///
 /// ```no_run
 /// use rave_cuda::{Device, Pool, PoolOptions};
@@ -107,10 +110,30 @@ impl Pool {
         self.home.account.downloaded_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// Lets the bucket of buffers of `len_bytes` keep at least `count` idle ones, instead of 32: for a stage that gives many
-    /// back at once and wants them again.
-    pub fn keep_idle(&self, len_bytes: usize, count: usize) {
-        self.home.shelves.lock().keep(bucket_bytes(len_bytes), count);
+    /// Notes that `count` more buffers of `len_bytes` will be in use at the same time: their bucket keeps them all when they
+    /// come back, and [`stock`](Self::stock) has them ready.
+    pub fn expect(&self, len_bytes: usize, count: usize) {
+        self.home.shelves.lock().expect(bucket_bytes(len_bytes), count);
+    }
+
+    /// Allocates as many buffers as are [expected](Self::expect) and not idle, so that none has to be allocated while they
+    /// are in use. It is for the time before that, when all that is expected is idle or not there yet.
+    ///
+    /// Nothing is freed for them, and 256 MiB of the GPU are left to others: says how many buffers there was no room for.
+    ///
+    /// # Errors
+    /// [`Error::Cuda`] if the driver fails otherwise than for want of memory.
+    pub fn stock(&self) -> Result<usize, Error> {
+        let missing = self.home.shelves.lock().missing();
+        let mut room_bytes = self.home.free_bytes()?.saturating_sub(LEFT_BYTES);
+        let mut without_room = 0;
+        for (bucket, count) in missing {
+            let added = self.home.add_idle(bucket, count.min(room_bytes / bucket))?;
+            room_bytes -= added * bucket;
+            without_room += count - added;
+        }
+        self.home.account.without_room.store(without_room as u64, Ordering::Relaxed);
+        Ok(without_room)
     }
 
     /// What it has done and what it holds.
@@ -186,9 +209,7 @@ impl Home {
         };
         loop {
             match self.ask_driver(bucket) {
-                Err(Error::Cuda {
-                    source: source @ DriverError(CUresult::CUDA_ERROR_OUT_OF_MEMORY), ..
-                }) => {
+                Err(Error::Cuda { source, .. }) if is_out_of_memory(source) => {
                     if !self.evict() {
                         return Err(exhausted(source));
                     }
@@ -206,6 +227,33 @@ impl Home {
         // SAFETY: the context is the thread's. The memory is unset: no one reads it as a type for which that matters.
         let address = unsafe { result::malloc_sync(bucket) }.during(ALLOCATE)?;
         Ok(Allocation::new(address, bucket, event))
+    }
+
+    /// Memory of the GPU that nobody uses.
+    fn free_bytes(&self) -> Result<usize, Error> {
+        let (free_bytes, _) = self.device.context().mem_get_info().during("ask for free memory")?;
+        Ok(free_bytes)
+    }
+
+    /// Adds idle buffers, as long as there is room; says how many.
+    fn add_idle(&self, bucket: usize, most: usize) -> Result<usize, Error> {
+        for added in 0..most {
+            if !self.account.reserve(bucket) {
+                return Ok(added);
+            }
+            match self.ask_driver(bucket) {
+                Ok(allocation) => self.keep(bucket, allocation, &self.account.stocked),
+                Err(Error::Cuda { source, .. }) if is_out_of_memory(source) => {
+                    self.account.release(bucket);
+                    return Ok(added);
+                }
+                Err(error) => {
+                    self.account.release(bucket);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(most)
     }
 
     fn evict(&self) -> bool {
@@ -228,9 +276,14 @@ impl Home {
     pub(crate) fn put_back(&self, allocation: Allocation) {
         let bucket = allocation.bucket_bytes();
         self.account.take_back(bucket);
+        self.keep(bucket, allocation, &self.account.recycled);
+    }
+
+    /// Puts an idle buffer where the next user finds it, which `kept` counts, or frees it if its bucket is full.
+    fn keep(&self, bucket: usize, allocation: Allocation, kept: &AtomicU64) {
         let surplus = self.shelves.lock().put(bucket, allocation);
         match surplus {
-            None => count(&self.account.recycled),
+            None => count(kept),
             Some(allocation) => {
                 drop(allocation);
                 self.account.release(bucket);
@@ -238,4 +291,8 @@ impl Home {
             }
         }
     }
+}
+
+fn is_out_of_memory(error: DriverError) -> bool {
+    error == DriverError(CUresult::CUDA_ERROR_OUT_OF_MEMORY)
 }

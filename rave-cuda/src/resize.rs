@@ -19,6 +19,9 @@ use crate::transfer::upload_bytes;
 /// Rows that a thread of the horizontal pass handles: `ROWS` in rave-cuda/kernels/resample.cu.
 const ROWS: u32 = 4;
 
+/// Filters of a plan, at most: luma's two and chroma's.
+const MOST_FILTERS: usize = 4;
+
 /// Resamples frames in GPU memory to another size: the device's [`rave_core::Resampler`], with the same weights, on every
 /// plane. Chroma keeps its siting. Values are rounded and clamped as by [`CudaConverter`](crate::CudaConverter).
 #[derive(Debug)]
@@ -54,6 +57,7 @@ impl CudaResize {
         let output = VideoInfo { width: size.0, height: size.1, ..resized(input, size)? };
         let layout = device_layout(input.format, size.0, size.1)?;
         let timer = WorkTimer::new(device, &stream)?;
+        pool.expect(plan.middle_bytes, 1);
         Ok(Self { plan, output, layout, tables, pool: pool.clone(), stream, timer })
     }
 
@@ -70,27 +74,31 @@ impl CudaResize {
         check_frame(frame.layout(), self.plan.format, self.plan.input)?;
         let mut output = self.pool.frame(self.layout, frame.color(), frame.info())?;
         let mut middle = self.pool.take(self.plan.middle_bytes)?;
-        let tables: Vec<_> = self.tables.iter().map(|table| table.buffer.read(&self.stream)).collect();
-        let tables = tables.into_iter().collect::<Result<Vec<_>, Error>>()?;
+        let mut tables = [const { None }; MOST_FILTERS];
+        let (mut starts, mut weights) = ([0; MOST_FILTERS], [0; MOST_FILTERS]);
+        for (index, table) in self.tables.iter().enumerate() {
+            let access = table.buffer.read(&self.stream)?;
+            (starts[index], weights[index]) = (access.address(), access.address() + table.weights_offset);
+            tables[index] = Some(access);
+        }
         let (source, middle) = (frame.buffer().read(&self.stream)?, middle.write(&self.stream)?);
         let target = output.buffer_mut().write(&self.stream)?;
-        let starts: Vec<_> = tables.iter().map(|access| access.address()).collect();
-        let weights = starts.iter().zip(&self.tables).map(|(start, table)| start + table.weights_offset);
         let addresses = Addresses {
             source: source.address(),
             middle: middle.address(),
             target: target.address(),
-            weights: weights.collect(),
+            weights,
             starts,
         };
-        let launches = self.plan.launches(&addresses, frame.layout(), &self.layout);
-        let (device, stream) = (self.pool.device(), &self.stream);
+        let (device, stream, plan, to) = (self.pool.device(), &self.stream, &self.plan, &self.layout);
         self.timer.around(|| {
-            // SAFETY: layouts are checked above and by `Frame::new`, the buffer between the passes has the plan's size,
-            // and filters reach no sample outside of their input; the accesses live until after the launches.
-            launches.into_iter().try_for_each(|launch| unsafe { device.launch(stream, &launch) })
+            plan.each_launch(&addresses, frame.layout(), to, |launch| {
+                // SAFETY: layouts are checked above and by `Frame::new`, the buffer between the passes has the plan's size,
+                // and filters reach no sample outside of their input; the accesses live until after the launches.
+                unsafe { device.launch(stream, launch) }
+            })
         })?;
-        drop((source, middle, target));
+        drop((tables, source, middle, target));
         Ok(output)
     }
 }
@@ -165,8 +173,8 @@ struct Addresses {
     source: u64,
     middle: u64,
     target: u64,
-    starts: Vec<u64>,
-    weights: Vec<u64>,
+    starts: [u64; MOST_FILTERS],
+    weights: [u64; MOST_FILTERS],
 }
 
 impl Plan {
@@ -189,10 +197,18 @@ impl Plan {
         })
     }
 
-    /// Two launches for each component, all through the same memory: they run one after the other.
-    fn launches(&self, addresses: &Addresses, from: &Layout, to: &Layout) -> Vec<Launch> {
-        let launch = |pass: &Pass| [self.rows(*pass, addresses, from), self.columns(*pass, addresses, to)];
-        self.passes.iter().flat_map(launch).collect()
+    /// Calls `enqueue` with two launches for each component, all through the same memory: they run one after the other.
+    fn each_launch<E>(
+        &self,
+        addresses: &Addresses,
+        from: &Layout,
+        to: &Layout,
+        mut enqueue: impl FnMut(&Launch) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.passes.iter().try_for_each(|pass| {
+            enqueue(&self.rows(*pass, addresses, from))?;
+            enqueue(&self.columns(*pass, addresses, to))
+        })
     }
 
     fn rows(&self, pass: Pass, addresses: &Addresses, from: &Layout) -> Launch {
@@ -212,7 +228,7 @@ impl Plan {
             from_shift: self.format.sample_shift(),
             ..Resample::default()
         };
-        let entry = Entry::find(Topic::Resample, &format!("resample_rows_{}", kind(self.format)));
+        let entry = Entry::find_for(Topic::Resample, "resample_rows_", kind(self.format));
         let threads = (across.output(), down.input().div_ceil(ROWS));
         Launch { entry, geometry: Geometry::covering(threads, 1, (32, 8)), params: Params::Resample(params) }
     }
@@ -235,7 +251,7 @@ impl Plan {
             to_shift: self.format.sample_shift(),
             max_code: max_code(self.format),
         };
-        let entry = Entry::find(Topic::Resample, &format!("resample_columns_{}", kind(self.format)));
+        let entry = Entry::find_for(Topic::Resample, "resample_columns_", kind(self.format));
         let threads = (across.output(), down.output());
         Launch { entry, geometry: Geometry::covering(threads, 1, (32, 8)), params: Params::Resample(params) }
     }

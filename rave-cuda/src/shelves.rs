@@ -19,25 +19,25 @@ pub(crate) const fn bucket_bytes(len_bytes: usize) -> usize {
 #[derive(Debug)]
 pub(crate) struct Shelves<T> {
     idle: BTreeMap<usize, Vec<T>>,
-    /// Buckets that keep more than [`MAX_IDLE`], and how many.
-    most: BTreeMap<usize, usize>,
+    /// How many of a bucket will be in use at the same time.
+    expected: BTreeMap<usize, usize>,
 }
 
 impl<T> Default for Shelves<T> {
     fn default() -> Self {
-        Self { idle: BTreeMap::new(), most: BTreeMap::new() }
+        Self { idle: BTreeMap::new(), expected: BTreeMap::new() }
     }
 }
 
 impl<T> Shelves<T> {
     pub(crate) fn take(&mut self, bucket_bytes: usize) -> Option<T> {
-        self.idle.get_mut(&bucket_bytes)?.pop()
+        self.shelf(bucket_bytes).pop()
     }
 
     /// Gives the buffer back if its bucket is full.
     pub(crate) fn put(&mut self, bucket_bytes: usize, buffer: T) -> Option<T> {
-        let most = self.most.get(&bucket_bytes).copied().unwrap_or(MAX_IDLE);
-        let shelf = self.idle.entry(bucket_bytes).or_default();
+        let most = self.expected.get(&bucket_bytes).map_or(MAX_IDLE, |&expected| expected.max(MAX_IDLE));
+        let shelf = self.shelf(bucket_bytes);
         if shelf.len() >= most {
             return Some(buffer);
         }
@@ -45,10 +45,27 @@ impl<T> Shelves<T> {
         None
     }
 
-    /// Lets a bucket keep at least this many.
-    pub(crate) fn keep(&mut self, bucket_bytes: usize, count: usize) {
-        let most = self.most.entry(bucket_bytes).or_insert(MAX_IDLE);
-        *most = count.max(*most);
+    /// With room for what it keeps, so that putting a buffer back takes no memory.
+    fn shelf(&mut self, bucket_bytes: usize) -> &mut Vec<T> {
+        self.idle.entry(bucket_bytes).or_insert_with(|| Vec::with_capacity(MAX_IDLE))
+    }
+
+    /// Notes that so many more of a bucket will be in use at the same time. It keeps as many as are expected in all, and has
+    /// the room for them.
+    pub(crate) fn expect(&mut self, bucket_bytes: usize, count: usize) {
+        let expected = self.expected.entry(bucket_bytes).or_default();
+        *expected = expected.saturating_add(count);
+        let expected = *expected;
+        let shelf = self.shelf(bucket_bytes);
+        shelf.reserve(expected.saturating_sub(shelf.len()));
+    }
+
+    /// Each bucket of which fewer are idle than are expected, and how many are missing; small ones first.
+    pub(crate) fn missing(&self) -> Vec<(usize, usize)> {
+        let idle = |bucket| self.idle.get(bucket).map_or(0, Vec::len);
+        let missing =
+            self.expected.iter().map(|(bucket, count)| (*bucket, count.saturating_sub(idle(bucket))));
+        missing.filter(|(_, count)| *count > 0).collect()
     }
 
     /// Removes an idle buffer to make room: the one that is idle longest among the largest.
@@ -113,14 +130,32 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_keeps_as_many_as_were_asked_for_and_never_fewer() {
+    fn a_bucket_keeps_as_many_as_are_expected_in_all_and_never_fewer_than_usual() {
         let mut shelves = Shelves::default();
-        shelves.keep(4096, MAX_IDLE + 2);
-        shelves.keep(4096, 1);
+        shelves.expect(4096, MAX_IDLE);
+        shelves.expect(4096, 2);
+        shelves.expect(8192, 1);
         for number in 0..MAX_IDLE + 2 {
             assert_eq!(shelves.put(4096, number), None);
         }
         assert_eq!(shelves.put(4096, 99), Some(99));
+        assert_eq!(shelves.put(8192, 100), None);
+        assert_eq!(shelves.put(8192, 101), None);
+    }
+
+    #[test]
+    fn what_is_expected_and_not_idle_is_missing() {
+        let mut shelves = Shelves::default();
+        for (bucket, count) in [(8192, 2), (4096, 1), (8192, 1), (16384, 1)] {
+            shelves.expect(bucket, count);
+        }
+        shelves.put(8192, 'a');
+        shelves.put(16384, 'b');
+        shelves.put(16384, 'c');
+        assert_eq!(shelves.missing(), [(4096, 1), (8192, 2)]);
+        shelves.put(4096, 'd');
+        shelves.take(16384);
+        assert_eq!(shelves.missing(), [(8192, 2)]);
     }
 
     #[test]

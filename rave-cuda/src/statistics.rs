@@ -15,6 +15,9 @@ const THREADS: u32 = 1 << 15;
 const GATHERED: u32 = 256;
 const BLOCK: (u32, u32) = (128, 1);
 const PARTIAL_BYTES: usize = size_of::<Partial>();
+/// What the partial results of a frame take, of up to three planes.
+const PARTIALS_BYTES: usize = 3 * THREADS as usize * PARTIAL_BYTES;
+const GATHERED_BYTES: usize = 3 * GATHERED as usize * PARTIAL_BYTES;
 
 /// What the samples of a plane are like, without those that are not finite.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,7 +48,9 @@ impl Statistics {
     /// [`Error::KernelLoad`] if the driver refuses the kernels.
     pub fn new(pool: &Pool) -> Result<Self, Error> {
         pool.device().load(Topic::Reduce)?;
-        Ok(Self { pool: pool.clone(), shelf: Shelf::new(pool, 3 * GATHERED as usize * PARTIAL_BYTES) })
+        pool.expect(PARTIALS_BYTES, 1);
+        pool.expect(GATHERED_BYTES, 1);
+        Ok(Self { pool: pool.clone(), shelf: Shelf::new(pool, GATHERED_BYTES) })
     }
 
     /// Enqueues the reduction of a frame on `stream` and the way of its result to the host.
@@ -55,19 +60,18 @@ impl Statistics {
     pub fn start(&self, stream: &Stream, frame: &CudaFrame) -> Result<PendingStatistics, Error> {
         check(frame.layout().format())?;
         let planes = frame.layout().format().plane_count();
-        let mut partials = self.pool.take(planes * THREADS as usize * PARTIAL_BYTES)?;
-        let mut gathered = self.pool.take(planes * GATHERED as usize * PARTIAL_BYTES)?;
+        let mut partials = self.pool.take(PARTIALS_BYTES)?;
+        let mut gathered = self.pool.take(GATHERED_BYTES)?;
         let source = frame.buffer().read(stream)?;
         let (partials, gathered) = (partials.write(stream)?, gathered.write(stream)?);
         let addresses = [source.address(), partials.address(), gathered.address()];
-        for launch in launches(addresses, frame.layout()) {
+        each_launch(addresses, frame.layout(), |launch| {
             // SAFETY: `Frame::new` has found the layout in the buffer, partial results have the sizes above; the accesses
             // live until after the copy is enqueued.
-            unsafe { self.pool.device().launch(stream, &launch) }?;
-        }
+            unsafe { self.pool.device().launch(stream, launch) }
+        })?;
         let partials = self.shelf.fetch(stream, &gathered, planes * GATHERED as usize * PARTIAL_BYTES)?;
-        let samples = frame.layout().planes().iter().map(|plane| count(frame.layout(), plane)).collect();
-        Ok(PendingStatistics { partials, samples })
+        Ok(PendingStatistics { partials, layout: *frame.layout() })
     }
 }
 
@@ -75,8 +79,7 @@ impl Statistics {
 #[derive(Debug)]
 pub struct PendingStatistics {
     partials: Pending,
-    /// The samples of each plane.
-    samples: Vec<u64>,
+    layout: Layout,
 }
 
 impl PendingStatistics {
@@ -85,11 +88,21 @@ impl PendingStatistics {
     /// # Errors
     /// [`Error::Cuda`] if the work failed.
     pub fn wait(self) -> Result<Vec<PlaneStatistics>, Error> {
-        self.partials.wait(|bytes| {
-            let per_plane = bytes.chunks(GATHERED as usize * PARTIAL_BYTES);
-            self.samples.iter().zip(per_plane).map(|(&samples, bytes)| add_up(samples, bytes)).collect()
-        })
+        self.partials.wait(|bytes| of_planes(&self.layout, bytes).collect())
     }
+
+    /// Waits for them, and says whether every sample is a finite number.
+    ///
+    /// # Errors
+    /// As for [`wait`](Self::wait).
+    pub fn wait_for_finite(self) -> Result<bool, Error> {
+        self.partials.wait(|bytes| of_planes(&self.layout, bytes).all(|plane| plane.not_finite == 0))
+    }
+}
+
+fn of_planes(layout: &Layout, bytes: &[u8]) -> impl Iterator<Item = PlaneStatistics> {
+    let per_plane = bytes.chunks(GATHERED as usize * PARTIAL_BYTES);
+    layout.planes().iter().zip(per_plane).map(|(plane, bytes)| add_up(count(layout, plane), bytes))
 }
 
 fn count(layout: &Layout, plane: &rave_core::Plane) -> u64 {
@@ -135,14 +148,17 @@ fn check(format: PixelFormat) -> Result<(), FrameError> {
     }
 }
 
-/// `addresses` are those of the frame, the partial results and the gathered ones. Planes of one size that follow each other
+/// Calls `enqueue` with each launch. `addresses` are those of the frame, the partial results and the gathered ones. Planes of one size that follow each other
 /// are launched together.
-fn launches([source, partials, gathered]: [u64; 3], layout: &Layout) -> Vec<Launch> {
+fn each_launch<E>(
+    [source, partials, gathered]: [u64; 3],
+    layout: &Layout,
+    mut enqueue: impl FnMut(&Launch) -> Result<(), E>,
+) -> Result<(), E> {
     let format = layout.format();
-    let reduce = Entry::find(Topic::Reduce, &format!("reduce_{}", kind(format)));
+    let reduce = Entry::find_for(Topic::Reduce, "reduce_", kind(format));
     let gather = Entry::find(Topic::Reduce, "reduce_gather");
     let all = param_planes(layout);
-    let mut launches = Vec::with_capacity(4);
     let mut first = 0;
     for planes in layout.planes().chunk_by(|a, b| (a.row_bytes, a.rows) == (b.row_bytes, b.rows)) {
         let mut from = [Plane::default(); 3];
@@ -167,14 +183,17 @@ fn launches([source, partials, gathered]: [u64; 3], layout: &Layout) -> Vec<Laun
             geometry: Geometry::covering((threads, 1), planes.len() as u32, BLOCK),
             params: Params::Reduce(params),
         };
-        launches.extend([launch(reduce, THREADS), launch(gather, GATHERED)]);
+        enqueue(&launch(reduce, THREADS))?;
+        enqueue(&launch(gather, GATHERED))?;
         first += planes.len();
     }
-    launches
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
     use super::*;
     use crate::emulator::Emulator;
 
@@ -188,13 +207,13 @@ mod tests {
         let mut partials = vec![0_u64; 3 * THREADS as usize * 3];
         let mut gathered = vec![0_u8; 3 * GATHERED as usize * PARTIAL_BYTES];
         let addresses = [values.as_ptr() as u64, partials.as_mut_ptr() as u64, gathered.as_mut_ptr() as u64];
-        for launch in launches(addresses, &layout) {
+        let run = |launch: &Launch| {
             // SAFETY: the memory is as large as the layout and the numbers of threads say.
-            unsafe { emulator.run(&launch) };
-        }
-        let planes = gathered.chunks(GATHERED as usize * PARTIAL_BYTES);
-        let samples = layout.planes().iter().map(|plane| count(&layout, plane));
-        Some(samples.zip(planes).map(|(samples, bytes)| add_up(samples, bytes)).collect())
+            unsafe { emulator.run(launch) };
+            Ok::<_, Infallible>(())
+        };
+        each_launch(addresses, &layout, run).unwrap();
+        Some(of_planes(&layout, &gathered).collect())
     }
 
     #[test]

@@ -122,7 +122,7 @@ impl TileCopier {
         let (read, written) = (frame.buffer().read(stream)?, buffer.write(stream)?);
         let tensor = written.address() + offset_bytes as u64;
         let addresses = (read.address(), tensor);
-        let launch = launch("gather", addresses, frame.layout(), &shape, whole, (x, y), Feather::default());
+        let launch = launch("gather_", addresses, frame.layout(), &shape, whole, (x, y), Feather::default());
         // SAFETY: `check` and `Frame::new` have found frame and tensor in their buffers; reflection stays in the frame.
         unsafe { self.device.launch(stream, &launch) }
     }
@@ -142,7 +142,7 @@ impl TileCopier {
     ) -> Result<(), Error> {
         check_keep(&source.shape, keep)?;
         check(frame.layout(), &source.shape, source.buffer.len_bytes(), source.offset_bytes)?;
-        self.put(stream, "scatter", source, keep, frame, (x, y), Feather::default())
+        self.put(stream, "scatter_", source, keep, frame, (x, y), Feather::default())
     }
 
     /// Adds the part `keep` of a tensor to `frame`, faded at its edges. Where windows overlap by exactly what both are
@@ -168,7 +168,7 @@ impl TileCopier {
         if !matches!(source.shape.sample, Sample::F16 | Sample::F32) {
             return Err(FrameError::Format { format: format.to_string(), action: "blended" }.into());
         }
-        self.put(stream, "feather", source, keep, frame, (x, y), feather)
+        self.put(stream, "feather_", source, keep, frame, (x, y), feather)
     }
 
     /// Fills a frame's buffer with zeros.
@@ -237,7 +237,7 @@ fn launch(
         ramps: [feather.left, feather.right, feather.top, feather.bottom],
     };
     let format = PixelFormat::Gray { sample: shape.sample };
-    let entry = Entry::find(Topic::Tiles, &format!("{kernel}_{}", kind(format)));
+    let entry = Entry::find_for(Topic::Tiles, kernel, kind(format));
     let threads = (window.width.div_ceil(COLUMNS), window.height);
     let geometry = Geometry::covering(threads, shape.channels, (64, 4));
     Launch { entry, geometry, params: Params::Tiles(params) }

@@ -158,3 +158,42 @@ fn memory_of_others_counts_against_the_limit() {
     drop(reserved);
     assert!(pool.take(4 << 20).is_ok());
 }
+
+#[test]
+fn what_is_expected_is_there_before_it_is_taken() {
+    let Some((pool, _)) = gpu() else { return };
+    drop(pool.take(3 << 20).unwrap());
+    // Two lengths of one bucket, and more small ones than a bucket keeps otherwise.
+    for (len_bytes, count) in [(3 << 20, 2), ((4 << 20) - 1, 3), (1000, 40)] {
+        pool.expect(len_bytes, count);
+    }
+    assert_eq!(pool.stock().unwrap(), 0);
+    let ready = pool.health();
+    assert_eq!((ready.misses, ready.stocked, ready.without_room), (1, 4 + 40, 0));
+    assert_eq!((ready.used_bytes, ready.allocated_bytes), (0, 5 * (4 << 20) + 40 * 4096));
+    for _ in 0..2 {
+        let large: Vec<_> = (0..5).map(|_| pool.take(4 << 20).unwrap()).collect();
+        let small: Vec<_> = (0..40).map(|_| pool.take(1000).unwrap()).collect();
+        drop((large, small));
+    }
+    let end = pool.health();
+    assert_eq!((end.misses, end.overflowed, end.allocated_bytes), (1, 0, ready.allocated_bytes));
+    assert_eq!(pool.stock().unwrap(), 0);
+    assert_eq!(pool.health().stocked, ready.stocked, "nothing is missing");
+}
+
+#[test]
+fn as_much_is_stocked_as_the_limit_leaves_room_for() {
+    let Some(device) = device() else { return };
+    let pool = Pool::new(&device, PoolOptions { limit_mib: Some(16) });
+    let held = pool.take(4 << 20).unwrap();
+    pool.expect(6 << 20, 3);
+    pool.expect(1000, 2);
+    assert_eq!(pool.stock().unwrap(), 2, "one of three large ones has room");
+    let health = pool.health();
+    assert_eq!((health.stocked, health.without_room, health.evicted), (3, 2, 0));
+    assert!(health.peak_bytes <= 16 << 20);
+    drop(held);
+    let buffers: Vec<_> = (0..2).map(|_| pool.take(6 << 20).unwrap()).collect();
+    assert_eq!((buffers.len(), pool.health().misses), (2, 2), "the rest is allocated when it is taken");
+}

@@ -1,7 +1,8 @@
 use crate::Codec;
 use crate::sys::cuvid;
 
-/// A picture to decode, with the bytes that the parser only lends.
+/// A picture to decode, with the bytes that the parser only lends. Its memory can be used again.
+#[derive(Default)]
 pub(crate) struct CodedPicture {
     params: cuvid::PictureParams,
     pub(crate) bitstream: Vec<u8>,
@@ -9,17 +10,19 @@ pub(crate) struct CodedPicture {
 }
 
 impl CodedPicture {
+    /// Becomes another picture.
+    ///
     /// # Safety
     /// The parameters are as the parser hands them to its callback: their pointers are null or valid for the lengths
     /// beside them.
-    pub(crate) unsafe fn copy(params: &cuvid::PictureParams, codec: Codec) -> Self {
+    pub(crate) unsafe fn fill(&mut self, params: &cuvid::PictureParams, codec: Codec) {
         // An AV1 tile has two offsets: of its first byte and of one past its last.
         let offsets = params.num_slices as usize * if codec == Codec::Av1 { 2 } else { 1 };
         // SAFETY: the caller vouches for pointers and lengths.
-        let bitstream = unsafe { copied(params.bitstream_data, params.bitstream_data_len as usize) };
+        unsafe { copy(params.bitstream_data, params.bitstream_data_len as usize, &mut self.bitstream) };
         // SAFETY: as above.
-        let slice_offsets = unsafe { copied(params.slice_data_offsets, offsets) };
-        Self { params: *params, bitstream, slice_offsets }
+        unsafe { copy(params.slice_data_offsets, offsets, &mut self.slice_offsets) };
+        self.params = *params;
     }
 
     /// The surface that it is decoded into.
@@ -45,14 +48,16 @@ impl CodedPicture {
     }
 }
 
+/// Replaces what `target` holds.
+///
 /// # Safety
 /// `data` is null or points to `len` values.
-unsafe fn copied<T: Copy>(data: *const T, len: usize) -> Vec<T> {
-    if data.is_null() {
-        return Vec::new();
+unsafe fn copy<T: Copy>(data: *const T, len: usize, target: &mut Vec<T>) {
+    target.clear();
+    if !data.is_null() {
+        // SAFETY: not null, and the caller vouches for the length.
+        target.extend_from_slice(unsafe { std::slice::from_raw_parts(data, len) });
     }
-    // SAFETY: not null, and the caller vouches for the length.
-    unsafe { std::slice::from_raw_parts(data, len) }.to_vec()
 }
 
 #[cfg(test)]
@@ -67,8 +72,9 @@ mod tests {
             num_slices: 2,
             ..Default::default()
         };
+        let mut picture = CodedPicture { slice_offsets: vec![7; 9], ..CodedPicture::default() };
         // SAFETY: the offsets are four; the bitstream is null.
-        let picture = unsafe { CodedPicture::copy(&params, Codec::Av1) };
+        unsafe { picture.fill(&params, Codec::Av1) };
         assert_eq!((&picture.slice_offsets[..], picture.bitstream.len()), (&offsets[..], 0));
     }
 }

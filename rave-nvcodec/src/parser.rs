@@ -26,16 +26,23 @@ struct Inbox {
     /// Where the packet lies that is parsed.
     packet: Range<usize>,
     events: VecDeque<Event>,
+    /// Pictures that were decoded, whose memory is used again.
+    #[allow(clippy::vec_box, reason = "they go into events and come back, and are large")]
+    idle: Vec<Box<CodedPicture>>,
     /// The first thing that went wrong.
     failure: Option<&'static str>,
 }
+
+/// More than a packet usually leads to, and the end of a stream, which shows what is held back.
+const USUAL_EVENTS: usize = 32;
 
 const FAILED: c_int = 0;
 const DONE: c_int = 1;
 
 impl Inbox {
-    const fn new(codec: Codec) -> Self {
-        Self { codec, packet: 0..0, events: VecDeque::new(), failure: None }
+    fn new(codec: Codec) -> Self {
+        let (events, idle) = (VecDeque::with_capacity(USUAL_EVENTS), Vec::with_capacity(USUAL_EVENTS));
+        Self { codec, packet: 0..0, events, idle, failure: None }
     }
 
     fn fail(&mut self, reason: &'static str) -> c_int {
@@ -52,7 +59,7 @@ impl Inbox {
     }
 
     /// # Safety
-    /// As for [`CodedPicture::copy`].
+    /// As for [`CodedPicture::fill`].
     unsafe fn decode(&mut self, params: Option<&cuvid::PictureParams>) -> c_int {
         let Some(params) = params else { return self.fail("it announced a picture without saying which") };
         if params.curr_pic_idx < 0 {
@@ -65,9 +72,10 @@ impl Inbox {
             let left = u32::try_from(self.packet.end - start).unwrap_or(u32::MAX);
             params.bitstream_data_len = params.bitstream_data_len.min(left);
         }
+        let mut picture = self.idle.pop().unwrap_or_default();
         // SAFETY: the caller vouches for the parameters.
-        let picture = unsafe { CodedPicture::copy(&params, self.codec) };
-        self.events.push_back(Event::Decode(Box::new(picture)));
+        unsafe { picture.fill(&params, self.codec) };
+        self.events.push_back(Event::Decode(picture));
         DONE
     }
 
@@ -175,6 +183,11 @@ impl Parser {
     /// The next thing to do.
     pub(crate) fn next_event(&mut self) -> Option<Event> {
         self.inbox().events.pop_front()
+    }
+
+    /// Takes a picture back that was decoded.
+    pub(crate) fn give_back(&mut self, picture: Box<CodedPicture>) {
+        self.inbox().idle.push(picture);
     }
 
     /// Whether a picture is to be decoded.

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 
 use rave_core::{Packet, Timestamp};
 
@@ -18,10 +18,17 @@ pub(crate) struct PacketTiming {
 /// So pts of every time base, negative ones and none at all come back as they were, and the duration with them. NVDEC's
 /// parser could carry a time from packet to picture, but it hands times out in rising order, whichever picture they came
 /// with, and invents those that are missing.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Timings {
     next: u64,
-    pending: BTreeMap<u64, PacketTiming>,
+    /// Of the packets before the next one, the oldest first; `None` where it was taken.
+    pending: VecDeque<Option<PacketTiming>>,
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        Self { next: 0, pending: VecDeque::with_capacity(Self::MOST_PENDING + 1) }
+    }
 }
 
 impl Timings {
@@ -38,16 +45,22 @@ impl Timings {
         let Packet { pts, duration_ticks, is_discarded, .. } = *packet;
         let number = self.next;
         self.next += 1;
-        self.pending.insert(number, PacketTiming { pts, duration_ticks, is_discarded });
+        self.pending.push_back(Some(PacketTiming { pts, duration_ticks, is_discarded }));
         if self.pending.len() > Self::MOST_PENDING {
-            self.pending.pop_first();
+            self.pending.pop_front();
         }
         number
     }
 
     /// The timing of the packet of this number; `None` for a second picture of the packet.
     pub(crate) fn take(&mut self, number: u64) -> Option<PacketTiming> {
-        self.pending.remove(&number)
+        let first = self.next - self.pending.len() as u64;
+        let index = usize::try_from(number.checked_sub(first)?).ok()?;
+        let timing = self.pending.get_mut(index)?.take();
+        while let Some(None) = self.pending.front() {
+            self.pending.pop_front();
+        }
+        timing
     }
 
     /// Forgets what is pending: no picture of it comes any more.

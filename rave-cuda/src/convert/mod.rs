@@ -8,6 +8,7 @@ use crate::buffer::{Access, CudaFrame, Use};
 use crate::device::Device;
 use crate::error::Error;
 use crate::layout::{check_frame, device_layout};
+use crate::params::MAX_FRAMES;
 use crate::pool::Pool;
 use crate::stream::Stream;
 use crate::timer::WorkTimer;
@@ -54,7 +55,9 @@ impl CudaConverter {
     /// # Errors
     /// [`Error::Frame`] if a frame's format or size is not what the converter was made for; [`Error::Cuda`].
     pub fn convert(&self, stream: &Stream, source: &CudaFrame, target: &mut CudaFrame) -> Result<(), Error> {
-        self.convert_batch(stream, &[source], &mut [target])
+        let (from, to) = (*source.layout(), *target.layout());
+        let (read, written) = ([source.buffer().read(stream)?], [target.buffer_mut().write(stream)?]);
+        self.enqueue(stream, (&read, &from), (&written, &to))
     }
 
     /// Enqueues the conversion of frames of one layout to frames of one layout, as few launches as possible.
@@ -99,13 +102,14 @@ impl CudaConverter {
                 "the buffers of a conversion differ in number, are too short or not held for its stream";
             return Err(rave_core::Error::Layout(message.into()).into());
         }
-        let addresses = |accesses: &[Access<'_>]| accesses.iter().map(Access::address).collect::<Vec<_>>();
-        let (sources, targets) = (addresses(sources), addresses(targets));
-        let batch = Batch { sources: &sources, targets: &targets, from, to };
-        for launch in self.plan.launches(&batch) {
-            // SAFETY: every buffer is held, for this stream and use, and as long as its layout; they are the caller's
-            // until after this call.
-            unsafe { self.device.launch(stream, &launch) }?;
+        for (sources, targets) in sources.chunks(MAX_FRAMES).zip(targets.chunks(MAX_FRAMES)) {
+            let (count, sources, targets) = (sources.len(), addresses(sources), addresses(targets));
+            let batch = Batch { sources: &sources[..count], targets: &targets[..count], from, to };
+            self.plan.each_launch(&batch, |launch| {
+                // SAFETY: every buffer is held, for this stream and use, and as long as its layout; they are the caller's
+                // until after this call.
+                unsafe { self.device.launch(stream, launch) }
+            })?;
         }
         Ok(())
     }
@@ -130,6 +134,11 @@ impl CudaConverter {
         }
         Ok(Some((first_from, first_to)))
     }
+}
+
+/// Those of at most as many accesses as one launch converts.
+fn addresses(accesses: &[Access<'_>]) -> [u64; MAX_FRAMES] {
+    std::array::from_fn(|index| accesses.get(index).map_or(0, Access::address))
 }
 
 /// Converts the frames of a stream on the GPU: a [`CudaConverter`] as a [`Stage`] with a stream of its own.

@@ -82,25 +82,26 @@ impl Plan {
         }
     }
 
-    /// The launches that convert the batch.
-    pub(super) fn launches(&self, batch: &Batch<'_>) -> Vec<Launch> {
-        let chunks = || batch.sources.chunks(MAX_FRAMES).zip(batch.targets.chunks(MAX_FRAMES));
+    /// Calls `enqueue` with each launch that converts the batch.
+    pub(super) fn each_launch<E>(
+        &self,
+        batch: &Batch<'_>,
+        mut enqueue: impl FnMut(&Launch) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut chunks = batch.sources.chunks(MAX_FRAMES).zip(batch.targets.chunks(MAX_FRAMES));
         let (from, to) = (batch.from, batch.to);
         match self {
-            Self::ToRgb(entry, template) => {
-                let launch = |(sources, targets)| launch_to_rgb(*entry, template, sources, targets, from, to);
-                chunks().map(launch).collect()
-            }
-            Self::FromRgb(entry, template) => {
-                let launch =
-                    |(sources, targets)| launch_from_rgb(*entry, template, sources, targets, from, to);
-                chunks().map(launch).collect()
-            }
+            Self::ToRgb(entry, template) => chunks.try_for_each(|(sources, targets)| {
+                enqueue(&launch_to_rgb(*entry, template, sources, targets, from, to))
+            }),
+            Self::FromRgb(entry, template) => chunks.try_for_each(|(sources, targets)| {
+                enqueue(&launch_from_rgb(*entry, template, sources, targets, from, to))
+            }),
             Self::Planes(passes) => {
-                let frames = batch.sources.iter().zip(batch.targets);
-                let of_frame =
-                    |(&source, &target)| passes.iter().map(move |pass| pass.launch(source, target, from, to));
-                frames.flat_map(of_frame).collect()
+                let mut frames = batch.sources.iter().zip(batch.targets);
+                frames.try_for_each(|(&source, &target)| {
+                    passes.iter().try_for_each(|pass| enqueue(&pass.launch(source, target, from, to)))
+                })
             }
         }
     }

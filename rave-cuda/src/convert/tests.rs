@@ -1,3 +1,5 @@
+use std::convert::Infallible;
+
 use rave_core::{
     Chroma, ChromaFilter, ColorSpec, Converter, Frame, FrameInfo, HostBuffer, HostFrame, Layout, Matrix,
     Packing, PixelFormat, Range, Sample, Siting, TimeBase, Timestamp,
@@ -5,6 +7,7 @@ use rave_core::{
 
 use super::plan::{Batch, Plan};
 use crate::emulator::Emulator;
+use crate::kernels::Launch;
 
 type Side = (PixelFormat, ColorSpec);
 
@@ -99,10 +102,12 @@ fn check(from: Side, to: Side, size: (u32, u32), filter: ChromaFilter, rows: (Ro
     let sources = [source.buffer().as_bytes().as_ptr() as u64];
     let targets = [found.buffer_mut().as_bytes_mut().as_mut_ptr() as u64];
     let batch = Batch { sources: &sources, targets: &targets, from: source.layout(), to: expected.layout() };
-    for launch in plan.launches(&batch) {
+    let run = |launch: &Launch| {
         // SAFETY: both frames hold their layouts and are not used by anyone else.
-        unsafe { emulator.run(&launch) };
-    }
+        unsafe { emulator.run(launch) };
+        Ok::<_, Infallible>(())
+    };
+    plan.each_launch(&batch, run).unwrap();
     let (expected, found) = (expected.buffer().as_bytes(), found.buffer().as_bytes());
     let differing = expected.iter().zip(found).position(|(expected, found)| expected != found);
     let what = || format!("{} {:?} to {} {:?}, {size:?} {filter:?} {rows:?}", from.0, from.1, to.0, to.1);
@@ -257,7 +262,12 @@ fn a_batch_is_converted_frame_by_frame_in_as_few_launches_as_possible() {
     let (from, to) = (layout(from.0, (64, 64), Rows::Packed), layout(to.0, (64, 64), Rows::Packed));
     let addresses: Vec<u64> = (1..=20).map(|frame| frame << 20).collect();
     let batch = Batch { sources: &addresses, targets: &addresses, from: &from, to: &to };
-    let depths: Vec<_> = plan.launches(&batch).iter().map(|launch| launch.geometry.grid.2).collect();
+    let mut depths = Vec::new();
+    let note = |launch: &Launch| {
+        depths.push(launch.geometry.grid.2);
+        Ok::<_, Infallible>(())
+    };
+    plan.each_launch(&batch, note).unwrap();
     assert_eq!(depths, [16, 4]);
 }
 

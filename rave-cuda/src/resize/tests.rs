@@ -41,17 +41,18 @@ fn resize(plan: &Plan, source: &HostFrame, target: &mut HostFrame) -> bool {
         source: source.buffer().as_bytes().as_ptr() as u64,
         middle: middle.as_mut_ptr() as u64,
         target: target.buffer_mut().as_bytes_mut().as_mut_ptr() as u64,
-        starts: starts.iter().map(|table| table.as_ptr() as u64).collect(),
-        weights: starts
-            .iter()
-            .zip(&tables)
-            .map(|(table, (_, offset))| table.as_ptr() as u64 + offset)
-            .collect(),
+        starts: std::array::from_fn(|index| starts.get(index).map_or(0, |table| table.as_ptr() as u64)),
+        weights: std::array::from_fn(|index| match (starts.get(index), tables.get(index)) {
+            (Some(table), Some((_, offset))) => table.as_ptr() as u64 + offset,
+            _ => 0,
+        }),
     };
-    for launch in plan.launches(&addresses, source.layout(), target.layout()) {
+    let run = |launch: &Launch| {
         // SAFETY: frames, tables and the memory between the passes have the plan's sizes and no other user.
-        unsafe { emulator.run(&launch) };
-    }
+        unsafe { emulator.run(launch) };
+        Ok::<_, std::convert::Infallible>(())
+    };
+    plan.each_launch(&addresses, source.layout(), target.layout(), run).unwrap();
     true
 }
 

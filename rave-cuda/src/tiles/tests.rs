@@ -31,7 +31,7 @@ fn windows_are_reflected_at_all_edges() {
             let at = (-7_i64, -4_i64);
             let addresses = (frame.as_ptr() as u64, tensor.as_mut_ptr() as u64);
             let window = Window { x: 0, y: 0, width: shape.width, height: shape.height };
-            let launch = launch("gather", addresses, &layout, &shape, window, at, Feather::default());
+            let launch = launch("gather_", addresses, &layout, &shape, window, at, Feather::default());
             // SAFETY: frame and tensor are as large as their layouts.
             unsafe { emulator.run(&launch) };
             let (channel_stride, row_stride, column_stride) = shape.strides();
@@ -61,7 +61,7 @@ fn what_is_kept_of_a_tile_lands_in_the_frame_and_nothing_else() {
     let tensor: Vec<f32> = (0..40).map(|index| index as f32).collect();
     let keep = Window { x: 2, y: 1, width: 5, height: 4 };
     let addresses = (frame.as_mut_ptr() as u64, tensor.as_ptr() as u64);
-    let launch = launch("scatter", addresses, &layout, &shape, keep, (7, 4), Feather::default());
+    let launch = launch("scatter_", addresses, &layout, &shape, keep, (7, 4), Feather::default());
     // SAFETY: frame and tensor are as large as their layouts.
     unsafe { emulator.run(&launch) };
     for (index, &found) in frame.iter().enumerate() {
@@ -86,7 +86,7 @@ fn feathered_windows_that_overlap_add_to_what_they_are_cut_from() {
         let feather =
             Feather { left: fade(x > 0), right: fade(x == 0), top: fade(y > 0), bottom: fade(y == 0) };
         let addresses = (frame.as_mut_ptr() as u64, tensor.as_ptr() as u64);
-        let launch = launch("feather", addresses, &layout, &shape, keep, (x, y), feather);
+        let launch = launch("feather_", addresses, &layout, &shape, keep, (x, y), feather);
         // SAFETY: frame and tensor are as large as their layouts.
         unsafe { emulator.run(&launch) };
     }

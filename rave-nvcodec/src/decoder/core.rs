@@ -118,22 +118,15 @@ impl Core {
             return self.damage("its header makes no sense");
         }
         self.pictures.begin(codec, packet);
-        for picture in self.fields(&packet.data) {
-            self.parser.parse(picture)?;
+        // Of interlaced video a packet may hold two fields, which the parser takes for two pictures and wants one at a time.
+        match self.session.as_ref().is_some_and(|session| session.sequence().is_progressive) {
+            true => self.parser.parse(&packet.data)?,
+            false => codec.fields(&packet.data).into_iter().try_for_each(|field| self.parser.parse(field))?,
         }
         if !self.parser.has_picture() {
             self.pictures.repeat(codec);
         }
         self.work(emit)
-    }
-
-    /// Of interlaced video a packet may hold two fields, which the parser takes for two pictures and wants one at a time.
-    fn fields<'a>(&self, data: &'a [u8]) -> Vec<&'a [u8]> {
-        let is_progressive = self.session.as_ref().is_some_and(|session| session.sequence().is_progressive);
-        match is_progressive {
-            true => vec![data],
-            false => self.codec().fields(data),
-        }
     }
 
     /// Emits what is held back: the stream, or a part of it that stands by itself, has ended.
@@ -177,7 +170,10 @@ impl Core {
         while let Some(event) = self.parser.next_event() {
             match event {
                 Event::Sequence(header) => self.begin(&header)?,
-                Event::Decode(picture) => self.decode_picture(*picture)?,
+                Event::Decode(mut picture) => {
+                    self.decode_picture(&mut picture)?;
+                    self.parser.give_back(picture);
+                }
                 Event::Display(shown) => {
                     if let Some(picture) = self.show(&shown)? {
                         emit(picture);
@@ -231,15 +227,15 @@ impl Core {
             .ok_or(DecodeError::Parser { codec, reason: "a picture came before its sequence" })
     }
 
-    fn decode_picture(&mut self, mut picture: CodedPicture) -> Result<(), DecodeError> {
+    fn decode_picture(&mut self, picture: &mut CodedPicture) -> Result<(), DecodeError> {
         /// The parameters are those of the picture.
         const INVALID_VALUE: i32 = 1;
         const MOST_REFUSED: u32 = 60;
-        self.pictures.submit(&picture);
-        match self.session()?.decode(&mut picture) {
+        self.pictures.submit(picture);
+        match self.session()?.decode(picture) {
             Err(DecodeError::Call { status: INVALID_VALUE, .. }) if self.refused < MOST_REFUSED => {
                 self.refused += 1;
-                self.pictures.refuse(&picture);
+                self.pictures.refuse(picture);
                 self.damage("the hardware refuses its picture")
             }
             result => {

@@ -41,7 +41,7 @@ impl Session {
         let decoder = Decoder::new(library, device, format.codec, &mut info)?;
         Ok(Self {
             copies: VecDeque::with_capacity(OUTPUT_SURFACES),
-            idle_events: Vec::new(),
+            idle_events: Vec::with_capacity(OUTPUT_SURFACES),
             decoder: Arc::new(decoder),
             sequence,
             max_size: sequence.surface_size(),
@@ -97,11 +97,11 @@ impl Session {
             // Returns when the hardware has decoded the picture.
             let surface = MappedSurface::new(decoder, shown.picture_index, &mut params)?;
             let status = decoder.status(shown.picture_index);
-            let copies = plane_copies(sequence, &layout, surface.pitch_bytes);
-            let enqueued = copies.iter().try_for_each(|copy| {
+            let mut copies = plane_copies(sequence, &layout, surface.pitch_bytes);
+            let enqueued = copies.try_for_each(|copy| {
                 // SAFETY: the surface is mapped and holds the sequence's picture; the frame holds its layout and is ours
                 // until the access is dropped.
-                unsafe { enqueue_copy(copy, &surface, access.address(), stream) }
+                unsafe { enqueue_copy(&copy, &surface, access.address(), stream) }
             });
             Ok::<_, DecodeError>((surface, status, enqueued))
         })?;

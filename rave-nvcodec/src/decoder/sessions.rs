@@ -98,8 +98,8 @@ impl DecodeSessions {
         let ahead_mib =
             pool.health().limit_mib.map_or(options.ahead_mib, |limit| options.ahead_mib.min(limit / 2));
         let most_ahead = most_ahead(ahead_mib, frame_bytes, count);
-        // Those that waited are given back at once when their turn has come.
-        pool.keep_idle(frame_bytes, most_ahead);
+        // Sessions run ahead until as many wait, which are given back at once when their turn has come.
+        pool.expect(frame_bytes, most_ahead);
         let (to_joiner, outputs) = unbounded();
         let workers = cores.into_iter().enumerate();
         Ok(Self {

@@ -211,12 +211,17 @@ pub(crate) struct PlaneCopy {
 }
 
 /// What is to be copied out of a surface whose rows are `pitch_bytes` apart, for frames that lie as `layout` says.
-pub(crate) fn plane_copies(sequence: &Sequence, layout: &Layout, pitch_bytes: usize) -> Vec<PlaneCopy> {
+pub(crate) fn plane_copies(
+    sequence: &Sequence,
+    layout: &Layout,
+    pitch_bytes: usize,
+) -> impl Iterator<Item = PlaneCopy> {
     let format = layout.format();
     let surface_height = sequence.surface_size().1 as usize;
     let mut first_row = 0;
-    let mut copy = |(index, plane): (usize, &Plane)| {
-        let (left, top) = plane_origin(format, index, sequence.origin);
+    let origin = sequence.origin;
+    let copy = move |(index, plane): (usize, &Plane)| {
+        let (left, top) = plane_origin(format, index, origin);
         let offset = (first_row + top) * pitch_bytes + left * format.sample().bytes();
         first_row += plane_rows(format, index, surface_height);
         PlaneCopy {
@@ -227,7 +232,7 @@ pub(crate) fn plane_copies(sequence: &Sequence, layout: &Layout, pitch_bytes: us
             rows: plane.rows,
         }
     };
-    layout.planes().iter().enumerate().map(&mut copy).collect()
+    layout.planes().iter().enumerate().map(copy)
 }
 
 /// The first sample and row of a plane that are displayed.
@@ -272,6 +277,10 @@ mod tests {
         }
     }
 
+    fn copies(sequence: &Sequence, layout: &Layout, pitch_bytes: usize) -> Vec<PlaneCopy> {
+        plane_copies(sequence, layout, pitch_bytes).collect()
+    }
+
     #[test]
     fn the_display_area_is_cut_out_of_the_coded_picture() {
         let sequence = Sequence::new(Codec::H264, &header()).unwrap();
@@ -280,7 +289,7 @@ mod tests {
             ((1920, 1080), (1920, 1088), 12)
         );
         let layout = Layout::aligned(PixelFormat::NV12, 1920, 1080, 256).unwrap();
-        let [luma, chroma] = plane_copies(&sequence, &layout, 2048)[..] else { panic!("two planes") };
+        let [luma, chroma] = copies(&sequence, &layout, 2048)[..] else { panic!("two planes") };
         assert_eq!((luma.source_offset_bytes, luma.row_bytes, luma.rows), (0, 1920, 1080));
         assert_eq!((chroma.source_offset_bytes, chroma.row_bytes, chroma.rows), (2048 * 1088, 1920, 540));
     }
@@ -293,7 +302,7 @@ mod tests {
         let sequence = Sequence::new(Codec::Vp9, &header).unwrap();
         assert_eq!((sequence.display, sequence.surface_size()), ((321, 241), (326, 248)));
         let layout = Layout::packed(PixelFormat::NV12, 321, 241).unwrap();
-        let [luma, chroma] = plane_copies(&sequence, &layout, 512)[..] else { panic!("two planes") };
+        let [luma, chroma] = copies(&sequence, &layout, 512)[..] else { panic!("two planes") };
         assert_eq!(luma.source_offset_bytes, 4 * 512 + 2);
         assert_eq!(chroma.source_offset_bytes, (248 + 2) * 512 + 2);
         assert_eq!((chroma.row_bytes, chroma.rows), (322, 121));
@@ -311,7 +320,7 @@ mod tests {
         let format = sequence.format.frame_format().unwrap();
         let layout = Layout::packed(copied_format(format), 1920, 1080).unwrap();
         let offsets: Vec<_> =
-            plane_copies(&sequence, &layout, 4096).iter().map(|copy| copy.source_offset_bytes).collect();
+            plane_copies(&sequence, &layout, 4096).map(|copy| copy.source_offset_bytes).collect();
         assert_eq!(offsets, [0, 4096 * 1088, 2 * 4096 * 1088]);
         assert_eq!(copied_format(format), PixelFormat::yuv_planar(Chroma::C444, 16));
         assert_eq!(copied_format(PixelFormat::P010), PixelFormat::P010);
