@@ -66,3 +66,8 @@ pub use resample::{Kernel, ResampleAxis, Resampler};
 pub use stage::{Sink, Stage};
 pub use time::{Rational, TimeBase, Timestamp};
 pub use video::{Packet, PacketSideData, VideoInfo};
+
+/// The example of the README is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

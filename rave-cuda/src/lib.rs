@@ -72,3 +72,8 @@ pub use stream::Stream;
 pub use tiles::{Feather, TensorAt, TensorAxes, TensorShape, TileCopier, Window};
 pub use timer::WorkTimer;
 pub use transfer::{Download, Upload};
+
+/// The example of the README is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -117,3 +117,8 @@ pub use stream::VideoStream;
 pub use survey::{Checksum, PacketRecord, StreamSurvey, Survey};
 pub use sys::{AvError, BitstreamFilter};
 pub use timestamps::read_video_timestamps;
+
+/// The example of the README is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -86,3 +86,8 @@ pub use join::SegmentJoiner;
 pub use library::{Attempt, Interface, LibraryError, NvdecLibrary, NvencLibrary, NvencVersion};
 pub use replay::{Replay, Resume};
 pub use split::{GopSplitter, RoutedPacket, SplitError, SplitOptions};
+
+/// The example of the README is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

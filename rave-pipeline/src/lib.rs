@@ -87,3 +87,8 @@ pub use verify::{
     Announced, AnnouncedStream, AnnouncedVideo, Aspect, Depth, Finding, Verdict, Verification, VerifyOptions,
     verify,
 };
+
+/// The example of the README is a test.
+#[cfg(all(doctest, feature = "upscale"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -111,3 +111,8 @@ pub use report::{BatchReason, MemoryStep, ReportHandle, UpscaleReport};
 pub use runtime::Runtime;
 pub use source::{BuiltIn, ModelSource, built_in_models};
 pub use upscaler::Upscaler;
+
+/// The example of the README is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
