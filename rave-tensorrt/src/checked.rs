@@ -31,7 +31,6 @@ impl CheckedLane {
 
     /// Replaces each frame by its enlargement.
     pub(crate) fn upscale(&mut self, mut group: Group) -> Result<Vec<HostFrame>, Error> {
-        self.outputs.clear();
         self.lane.upscale(&group.frames, &mut self.outputs)?;
         for (index, frame) in group.frames.iter_mut().enumerate() {
             if !is_finite(&self.outputs[index]) {
@@ -42,6 +41,8 @@ impl CheckedLane {
             }
         }
         std::mem::swap(&mut group.frames, &mut self.outputs);
+        // The frames that were enlarged.
+        self.outputs.clear();
         Ok(group.frames)
     }
 

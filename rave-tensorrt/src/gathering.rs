@@ -26,21 +26,20 @@ impl<T> Gathering<T> {
         self.frames.len() >= self.size || now.saturating_duration_since(self.since) >= LATENCY
     }
 
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
     /// How long the frames may still wait; `None` if there are none.
     pub(crate) fn patience(&self, now: Instant) -> Option<Duration> {
         let waited = now.saturating_duration_since(self.since);
         (!self.frames.is_empty()).then(|| LATENCY.saturating_sub(waited))
     }
 
-    /// The frames that wait. Their vector may come [back](Self::give_back).
-    pub(crate) fn take(&mut self) -> Vec<T> {
-        std::mem::take(&mut self.frames)
-    }
-
-    /// An empty vector to be used again.
-    pub(crate) fn give_back(&mut self, frames: Vec<T>) {
-        debug_assert!(frames.is_empty() && self.frames.is_empty(), "its frames are done");
-        self.frames = frames;
+    /// The frames that wait. The next ones are gathered in `empty`, so that a vector can be used again.
+    pub(crate) fn take(&mut self, empty: Vec<T>) -> Vec<T> {
+        debug_assert!(empty.is_empty(), "its frames are done");
+        std::mem::replace(&mut self.frames, empty)
     }
 
     /// Up to `size` frames from now on.
@@ -58,7 +57,7 @@ mod tests {
         let (mut gathering, now) = (Gathering::new(3), Instant::now());
         assert_eq!(gathering.patience(now), None);
         assert_eq!([1, 2, 3].map(|frame| gathering.push(frame, now)), [false, false, true]);
-        assert_eq!(gathering.take(), [1, 2, 3]);
+        assert_eq!(gathering.take(Vec::new()), [1, 2, 3]);
         gathering.resize(1);
         assert!(gathering.push(4, now));
     }
@@ -71,7 +70,7 @@ mod tests {
         assert_eq!(gathering.patience(at(10)), Some(Duration::from_millis(15)));
         assert_eq!(gathering.patience(at(40)), Some(Duration::ZERO));
         assert!(gathering.push(2, at(25)), "the first has waited long enough");
-        assert_eq!(gathering.take(), [1, 2]);
+        assert_eq!(gathering.take(Vec::new()), [1, 2]);
         assert!(!gathering.push(3, at(90)));
         assert_eq!(gathering.patience(at(90)), Some(LATENCY));
     }

@@ -46,7 +46,10 @@ impl Upscaler<HostBuffer> {
             let workers = (0..lanes.count).map(|index| parts.worker(index, model.again(lanes.threads)?));
             Workers::Ahead(workers.collect::<Result<_, Error>>()?)
         };
-        let work = HostWork { workers, batch, gathering: Gathering::new(batch), next_number: 0 };
+        let gathering = Gathering::new(batch);
+        // One for each worker, which may all have frames, and one that is emptied.
+        let empty = (0..=lanes.count).map(|_| Vec::with_capacity(batch)).collect();
+        let work = HostWork { workers, batch, gathering, next_number: 0, empty };
         Ok(Self { memory_bytes: lanes.memory_bytes, info, output_info, report, work: Box::new(work) })
     }
 }
@@ -78,6 +81,8 @@ struct HostWork {
     batch: usize,
     gathering: Gathering<HostFrame>,
     next_number: u64,
+    /// Vectors of frames that were emitted, to be used again.
+    empty: Vec<Vec<HostFrame>>,
 }
 
 enum Workers {
@@ -92,13 +97,13 @@ type GroupWorker = Worker<Group, Result<Vec<HostFrame>, Error>>;
 impl HostWork {
     /// Has the frames that were gathered worked on.
     fn go(&mut self, emit: &mut dyn FnMut(HostFrame)) -> Result<(), Error> {
-        let frames = self.gathering.take();
-        if frames.is_empty() {
+        if self.gathering.is_empty() {
             return Ok(());
         }
+        let frames = self.gathering.take(self.empty.pop().unwrap_or_default());
         let first_number = self.next_number;
         self.next_number += frames.len() as u64;
-        self.workers.work(Group { frames, first_number }, emit)
+        self.workers.work(Group { frames, first_number }, &mut Emitter { emit, empty: &mut self.empty })
     }
 }
 
@@ -109,7 +114,7 @@ impl Work<HostBuffer> for HostWork {
 
     fn finish(&mut self, emit: &mut dyn FnMut(HostFrame)) -> Result<(), Error> {
         self.go(emit)?;
-        self.workers.end(emit)
+        self.workers.end(&mut Emitter { emit, empty: &mut self.empty })
     }
 
     fn patience(&self) -> Option<Duration> {
@@ -118,7 +123,7 @@ impl Work<HostBuffer> for HostWork {
 
     fn flush(&mut self, emit: &mut dyn FnMut(HostFrame)) -> Result<(), Error> {
         self.go(emit)?;
-        self.workers.emit_ready(emit)
+        self.workers.emit_ready(&mut Emitter { emit, empty: &mut self.empty })
     }
 
     fn frames_at_once(&self) -> usize {
@@ -135,15 +140,15 @@ impl Work<HostBuffer> for HostWork {
 
 impl Workers {
     /// Works on a group, and emits what is done.
-    fn work(&mut self, group: Group, emit: &mut dyn FnMut(HostFrame)) -> Result<(), Error> {
+    fn work(&mut self, group: Group, emitter: &mut Emitter<'_>) -> Result<(), Error> {
         match self {
-            Self::Here(lane) => lane.upscale(group)?.into_iter().for_each(emit),
+            Self::Here(lane) => emitter.emit_all(Some(lane.upscale(group)))?,
             Self::Ahead(workers) => {
                 let Some(mut worker) = workers.pop_front() else { return Ok(()) };
-                emit_all(worker.take(), emit)?;
+                emitter.emit_all(worker.take())?;
                 worker.give(group);
                 workers.push_back(worker);
-                self.emit_ready(emit)?;
+                self.emit_ready(emitter)?;
             }
         }
         Ok(())
@@ -157,10 +162,10 @@ impl Workers {
     }
 
     /// Emits what is done, as far as nothing before it is still worked on.
-    fn emit_ready(&mut self, emit: &mut dyn FnMut(HostFrame)) -> Result<(), Error> {
+    fn emit_ready(&mut self, emitter: &mut Emitter<'_>) -> Result<(), Error> {
         let Self::Ahead(workers) = self else { return Ok(()) };
         for worker in workers {
-            emit_all(worker.take_if_ready(), emit)?;
+            emitter.emit_all(worker.take_if_ready())?;
             if worker.is_busy() {
                 break;
             }
@@ -169,16 +174,24 @@ impl Workers {
     }
 
     /// Waits for all that is worked on.
-    fn end(&mut self, emit: &mut dyn FnMut(HostFrame)) -> Result<(), Error> {
+    fn end(&mut self, emitter: &mut Emitter<'_>) -> Result<(), Error> {
         let Self::Ahead(workers) = self else { return Ok(()) };
-        workers.iter_mut().try_for_each(|worker| emit_all(worker.take(), emit))
+        workers.iter_mut().try_for_each(|worker| emitter.emit_all(worker.take()))
     }
 }
 
-fn emit_all(
-    done: Option<Result<Vec<HostFrame>, Error>>,
-    emit: &mut dyn FnMut(HostFrame),
-) -> Result<(), Error> {
-    done.transpose()?.into_iter().flatten().for_each(emit);
-    Ok(())
+/// Emits frames and keeps their vectors.
+struct Emitter<'a> {
+    emit: &'a mut dyn FnMut(HostFrame),
+    empty: &'a mut Vec<Vec<HostFrame>>,
+}
+
+impl Emitter<'_> {
+    fn emit_all(&mut self, done: Option<Result<Vec<HostFrame>, Error>>) -> Result<(), Error> {
+        if let Some(mut frames) = done.transpose()? {
+            frames.drain(..).for_each(&mut *self.emit);
+            self.empty.push(frames);
+        }
+        Ok(())
+    }
 }

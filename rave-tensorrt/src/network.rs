@@ -1,16 +1,21 @@
-use std::ffi::CString;
+use std::ffi::{CString, c_void};
 use std::fmt::Debug;
-use std::ptr;
+use std::marker::PhantomData;
+use std::ptr::{self, NonNull};
 
 use half::f16;
 use ort::AsPointer;
+use ort::memory::MemoryInfo;
 use ort::session::{NoSelectedOutputs, RunOptions, Session};
-use ort::sys;
-use ort::value::{PrimitiveTensorElementType, TensorRef, TensorRefMut};
+use ort::sys::{self, ONNXTensorElementDataType as Kind};
+use ort::value::{PrimitiveTensorElementType, TensorRef};
 use rave_core::SampleType;
 
 /// A sample type that tensors hold too.
 pub(crate) trait Element: SampleType + PrimitiveTensorElementType + Debug {
+    /// What ONNX Runtime calls it.
+    const KIND: Kind;
+
     fn from_f32(value: f32) -> Self;
     fn to_f32(self) -> f32;
 
@@ -19,6 +24,8 @@ pub(crate) trait Element: SampleType + PrimitiveTensorElementType + Debug {
 }
 
 impl Element for f32 {
+    const KIND: Kind = Kind::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
+
     fn from_f32(value: f32) -> Self {
         value
     }
@@ -39,6 +46,8 @@ impl Element for f32 {
 }
 
 impl Element for f16 {
+    const KIND: Kind = Kind::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16;
+
     fn from_f32(value: f32) -> Self {
         Self::from_f32(value)
     }
@@ -61,11 +70,104 @@ impl Element for f16 {
 /// Samples of a loop without an exit, which the compiler turns into vector instructions.
 const LOOKED_AT_TOGETHER: usize = 4096;
 
+/// A tensor of ONNX Runtime's over memory that it does not own, for as long as `'a`. Other than `ort`'s own it takes no memory of
+/// Rust's allocator, which would be every time.
+pub(crate) struct Value<'a>(NonNull<sys::OrtValue>, PhantomData<&'a ()>);
+
+/// What a tensor holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TensorKind {
+    pub(crate) element: Kind,
+    pub(crate) element_bytes: usize,
+}
+
+impl TensorKind {
+    pub(crate) const fn of<T: Element>() -> Self {
+        Self { element: T::KIND, element_bytes: size_of::<T>() }
+    }
+
+    /// What a tensor of this shape takes, in bytes.
+    fn size_bytes(self, shape: [i64; 4]) -> usize {
+        shape.iter().product::<i64>() as usize * self.element_bytes
+    }
+}
+
+impl<'a> Value<'a> {
+    /// A tensor at `address` in the memory that `memory` names. Only what runs on it needs the memory to be there.
+    ///
+    /// # Errors
+    /// ONNX Runtime's.
+    pub(crate) fn new(
+        memory: &MemoryInfo<'_>,
+        address: *mut c_void,
+        shape: [i64; 4],
+        kind: TensorKind,
+    ) -> Result<Self, ort::Error> {
+        let mut value = ptr::null_mut();
+        // SAFETY: the memory is described, not touched; shape and memory information live through the call.
+        let status = unsafe {
+            (ort::api().CreateTensorWithDataAsOrtValue)(
+                memory.ptr(),
+                address,
+                kind.size_bytes(shape),
+                shape.as_ptr(),
+                shape.len(),
+                kind.element,
+                &raw mut value,
+            )
+        };
+        // SAFETY: the status comes from ONNX Runtime and is used nowhere else.
+        unsafe { ort::Error::result_from_status(status) }?;
+        let value = NonNull::new(value).ok_or_else(|| ort::Error::new("ONNX Runtime made no tensor"))?;
+        Ok(Self(value, PhantomData))
+    }
+
+    /// A tensor that is only read, in a slice that has its size.
+    fn of<T: Element>(
+        memory: &MemoryInfo<'_>,
+        samples: &'a [T],
+        shape: [i64; 4],
+    ) -> Result<Self, ort::Error> {
+        check_size::<T>(samples.len(), shape)?;
+        Self::new(memory, samples.as_ptr().cast_mut().cast(), shape, TensorKind::of::<T>())
+    }
+
+    /// A tensor in a slice that has its size.
+    fn of_mut<T: Element>(
+        memory: &MemoryInfo<'_>,
+        samples: &'a mut [T],
+        shape: [i64; 4],
+    ) -> Result<Self, ort::Error> {
+        check_size::<T>(samples.len(), shape)?;
+        Self::new(memory, samples.as_mut_ptr().cast(), shape, TensorKind::of::<T>())
+    }
+
+    pub(crate) const fn as_ptr(&self) -> *mut sys::OrtValue {
+        self.0.as_ptr()
+    }
+}
+
+impl Drop for Value<'_> {
+    fn drop(&mut self) {
+        // SAFETY: it was made by ONNX Runtime and is released once.
+        unsafe { (ort::api().ReleaseValue)(self.0.as_ptr()) };
+    }
+}
+
+fn check_size<T: Element>(samples: usize, shape: [i64; 4]) -> Result<(), ort::Error> {
+    match TensorKind::of::<T>().size_bytes(shape) == samples * size_of::<T>() {
+        true => Ok(()),
+        false => Err(ort::Error::new(format!("{samples} samples are no tensor of {shape:?}"))),
+    }
+}
+
 /// A session with one input and one output.
 pub(crate) struct Network {
     session: Session,
     input: CString,
     output: CString,
+    /// Of slices.
+    host_memory: MemoryInfo<'static>,
 }
 
 impl Network {
@@ -76,7 +178,7 @@ impl Network {
             return Err(ort::Error::new("the model has not one input and one output"));
         };
         let (input, output) = (CString::new(input.name())?, CString::new(output.name())?);
-        Ok(Self { session, input, output })
+        Ok(Self { session, input, output, host_memory: MemoryInfo::default() })
     }
 
     /// Runs the network from one slice into another, without a copy.
@@ -88,11 +190,10 @@ impl Network {
         (input_shape, input): ([i64; 4], &[T]),
         (output_shape, output): ([i64; 4], &mut [T]),
     ) -> Result<(), ort::Error> {
-        let input = TensorRef::from_array_view((input_shape, input))?;
-        let output = TensorRefMut::from_array_view_mut((output_shape, output))?;
-        // SAFETY: both values borrow slices that live through the call, the output's exclusively, and their shapes were
-        // checked against the slices' lengths above.
-        unsafe { self.run_values(input.ptr(), output.ptr().cast_mut(), None) }
+        let input = Value::of(&self.host_memory, input, input_shape)?;
+        let output = Value::of_mut(&self.host_memory, output, output_shape)?;
+        // SAFETY: both values borrow slices that live through the call, the output's exclusively, and have the slices' lengths.
+        unsafe { self.run_values(input.as_ptr(), output.as_ptr(), None) }
     }
 
     /// Runs the network from one value into another.

@@ -30,6 +30,7 @@ pub(super) struct DeviceLane {
     network: DeviceNetwork,
     info: ModelInfo,
     input: (PixelFormat, u32, u32),
+    input_layout: Layout,
     output: Layout,
     /// Pictures of a run. Fewer are run with what is in memory in place of the others: another number would cost time to
     /// choose algorithms anew, and memory.
@@ -62,6 +63,7 @@ impl DeviceLane {
             network,
             info: info.clone(),
             input: (input.format, input.width, input.height),
+            input_layout: device_layout(input.format, input.width, input.height)?,
             output: device_layout(input.format, size.0, size.1)?,
             batch: rung.batch,
             axes: Arc::new(rung.axes.clone()),
@@ -258,6 +260,22 @@ impl DeviceLane {
             self.copier.scatter(&self.stream, source, keep, output, place)?;
         }
         Ok(())
+    }
+
+    /// Notes with the pool what runs take besides frames: the tiles of a batch and their enlargements.
+    pub(super) fn expect_memory(&self) {
+        let channels = self.info.color.channels();
+        let are_tensors = self.batch == 1
+            && self.is_whole()
+            && tensor_offset(&self.output, channels).is_some()
+            && (self.replays.is_some() || tensor_offset(&self.input_layout, channels).is_some());
+        if are_tensors {
+            return;
+        }
+        self.pool.expect(self.batch * self.picture(self.info.scale).size_bytes(), 1);
+        if self.replays.is_none() {
+            self.pool.expect(self.batch * self.picture(1).size_bytes(), 1);
+        }
     }
 
     /// How long `runs` runs of one tile take, in the same memory, and how long the enqueuing of one while the GPU is idle.

@@ -28,7 +28,7 @@ enum Recording {
 
 impl Replays {
     pub(super) fn new(pool: &Pool, input_bytes: usize) -> Result<Self, Error> {
-        Ok(Self { recordings: HashMap::new(), input: pool.take(input_bytes)? })
+        Ok(Self { recordings: HashMap::with_capacity(MOST), input: pool.take(input_bytes)? })
     }
 
     /// Where the network reads its input.

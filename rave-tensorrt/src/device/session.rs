@@ -1,13 +1,10 @@
 use std::ffi::c_void;
-use std::ptr::{self, NonNull};
 
 use half::f16;
-use ort::AsPointer;
 use ort::ep::cuda::ConvAlgorithmSearch;
 use ort::ep::{self, ArenaExtendStrategy, ExecutionProviderDispatch};
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::{NoSelectedOutputs, RunOptions, Session};
-use ort::sys::{self, ONNXTensorElementDataType as Element};
 use rave_core::Sample;
 use rave_cuda::Stream;
 
@@ -15,7 +12,7 @@ use crate::device::model::{BiasAddition, ConvolutionSearch, DeviceModel, Multipl
 use crate::device::tensorrt;
 use crate::error::Error;
 use crate::info::ModelInfo;
-use crate::network::Network;
+use crate::network::{Network, TensorKind, Value};
 use crate::origin::Origin;
 use crate::provider::Provider;
 
@@ -32,7 +29,7 @@ pub(super) struct DeviceNetwork {
     network: Network,
     run_options: RunOptions<NoSelectedOutputs>,
     memory: MemoryInfo<'static>,
-    element: (Element, usize),
+    kind: TensorKind,
     is_recordable: bool,
     stream: Stream,
 }
@@ -59,12 +56,12 @@ impl DeviceNetwork {
         let network = Network::new(session).map_err(|error| origin.refused(error))?;
         let mut run_options = RunOptions::new().map_err(Error::RuntimeFailed)?;
         run_options.disable_device_sync().map_err(Error::RuntimeFailed)?;
-        let (element, provider) = (element(model.info().sample), model.provider());
+        let (kind, provider) = (kind(model.info().sample), model.provider());
         Ok(Self {
             network,
             run_options,
             memory: memory(model)?,
-            element,
+            kind,
             is_recordable: provider != Provider::Cpu,
             stream: (*stream).clone(),
         })
@@ -86,31 +83,13 @@ impl DeviceNetwork {
     pub(super) unsafe fn run(&mut self, input: DeviceTensor, output: DeviceTensor) -> Result<(), ort::Error> {
         #[cfg(test)]
         super::tests::before_run(&self.stream, input.shape)?;
-        let (input, output) = (self.value(input)?, self.value(output)?);
+        let value = |tensor: DeviceTensor| {
+            Value::new(&self.memory, tensor.address as *mut c_void, tensor.shape, self.kind)
+        };
+        let (input, output) = (value(input)?, value(output)?);
         // SAFETY: the values are valid until the end of this function, and `Run` keeps none of them; their memory is the
         // caller's promise.
         unsafe { self.network.run_values(input.as_ptr(), output.as_ptr(), Some(&self.run_options)) }
-    }
-
-    fn value(&self, tensor: DeviceTensor) -> Result<Value, ort::Error> {
-        let (element, element_bytes) = self.element;
-        let len_bytes = tensor.shape.iter().product::<i64>() as usize * element_bytes;
-        let mut value = ptr::null_mut();
-        // SAFETY: the memory is described, not touched; shape and memory information live through the call.
-        let status = unsafe {
-            (ort::api().CreateTensorWithDataAsOrtValue)(
-                self.memory.ptr(),
-                tensor.address as *mut c_void,
-                len_bytes,
-                tensor.shape.as_ptr(),
-                tensor.shape.len(),
-                element,
-                &raw mut value,
-            )
-        };
-        // SAFETY: the status comes from ONNX Runtime and is used nowhere else.
-        unsafe { ort::Error::result_from_status(status) }?;
-        NonNull::new(value).map(Value).ok_or_else(|| ort::Error::new("ONNX Runtime made no tensor"))
     }
 }
 
@@ -121,26 +100,10 @@ impl Drop for DeviceNetwork {
     }
 }
 
-/// A tensor of ONNX Runtime's over memory that it does not own.
-struct Value(NonNull<sys::OrtValue>);
-
-impl Value {
-    const fn as_ptr(&self) -> *mut sys::OrtValue {
-        self.0.as_ptr()
-    }
-}
-
-impl Drop for Value {
-    fn drop(&mut self) {
-        // SAFETY: it was made by ONNX Runtime and is released once.
-        unsafe { (ort::api().ReleaseValue)(self.0.as_ptr()) };
-    }
-}
-
-const fn element(sample: Sample) -> (Element, usize) {
+const fn kind(sample: Sample) -> TensorKind {
     match sample {
-        Sample::F16 => (Element::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16, size_of::<f16>()),
-        _ => (Element::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, size_of::<f32>()),
+        Sample::F16 => TensorKind::of::<f16>(),
+        _ => TensorKind::of::<f32>(),
     }
 }
 

@@ -98,6 +98,8 @@ struct DeviceWork {
     /// Where values are looked at, so that the next frame need not wait.
     side: Stream,
     gathering: Gathering<CudaFrame>,
+    /// What frames were gathered in before, empty.
+    gathered: Vec<CudaFrame>,
     /// What the frames of a batch became.
     outputs: Vec<CudaFrame>,
     waiting: VecDeque<Waiting>,
@@ -130,6 +132,7 @@ impl DeviceWork {
         report.update(|report| {
             (report.provider, report.refused) = (model.provider(), model.refusals().to_vec());
         });
+        fitted.lane.expect_memory();
         let work = Self {
             input: *input,
             options,
@@ -138,6 +141,7 @@ impl DeviceWork {
             statistics,
             side,
             gathering: Gathering::new(batch),
+            gathered: Vec::with_capacity(batch),
             outputs: Vec::with_capacity(batch),
             waiting: VecDeque::with_capacity(LOOKED_AT_LATER.max(batch) + batch),
             next_number: 0,
@@ -180,7 +184,7 @@ impl DeviceWork {
 
     /// Enqueues the frames that were gathered.
     fn go(&mut self) -> Result<(), Error> {
-        let mut frames = self.gathering.take();
+        let mut frames = self.gathering.take(std::mem::take(&mut self.gathered));
         let descent = Descent { state: self, batch: Self::batch, give_way: Self::give_way };
         descent.through(&frames, Self::enqueue)?;
         for (input, output) in frames.drain(..).zip(self.outputs.drain(..)) {
@@ -188,7 +192,7 @@ impl DeviceWork {
             self.waiting.push_back(Waiting { number: self.next_number, input, output, statistics });
             self.next_number += 1;
         }
-        self.gathering.give_back(frames);
+        self.gathered = frames;
         Ok(())
     }
 
@@ -321,5 +325,5 @@ fn add_step(report: &ReportHandle, frame: u64, rung: &Rung, error: &Error) {
 }
 
 fn is_finite(statistics: PendingStatistics) -> Result<bool, Error> {
-    Ok(statistics.wait()?.iter().all(|plane| plane.not_finite == 0))
+    Ok(statistics.wait_for_finite()?)
 }
