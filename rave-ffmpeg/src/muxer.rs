@@ -111,11 +111,7 @@ pub struct Muxer {
 
 impl fmt::Debug for Muxer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Muxer")
-            .field("path", &self.path)
-            .field("container", &self.container)
-            .field("plan", &self.plan)
-            .finish_non_exhaustive()
+        f.debug_struct("Muxer").field("path", &self.path).field("plan", &self.plan).finish_non_exhaustive()
     }
 }
 
