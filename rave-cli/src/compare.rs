@@ -83,6 +83,11 @@ pub fn run(args: &CompareArgs) -> Result<u8, BoxError> {
     let existing = if args.overwrite { Existing::Replace } else { Existing::Keep };
     let read: Vec<_> = [&inputs.0, &inputs.1].into_iter().filter_map(files::of_input).collect();
     files::check(&reports, &read, None, existing)?;
+    if args.html.is_some() {
+        for input in [&inputs.0, &inputs.1] {
+            rave_pipeline::check_readable_again(input)?;
+        }
+    }
     let mut progress = Progress(Instant::now());
     let comparison =
         rave_pipeline::compare(&inputs.0, &inputs.1, &options(args), |done| progress.show(done))?;

@@ -1,6 +1,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process;
 
 use rave_core::BoxError;
 use rave_ffmpeg::Input;
@@ -54,15 +55,20 @@ fn check_writable(path: &Path, existing: Existing) -> Result<(), Error> {
         Ok(metadata) if metadata.is_file() && existing == Existing::Keep => {
             Err(Error::OutputExists { path: path.to_path_buf() })
         }
+        Ok(metadata) if metadata.is_file() => try_folder(path),
         Ok(_) => Ok(()),
         // What it points to may be the output, once that is there.
         Err(_) if path.is_symlink() => Err(unwritable(path, io::Error::other("it is a link to nowhere"))),
-        Err(_) => match fs::metadata(folder_of(path)) {
-            Ok(folder) if folder.is_dir() => Ok(()),
-            Ok(_) => Err(unwritable(path, io::ErrorKind::NotADirectory.into())),
-            Err(source) => Err(unwritable(path, source)),
-        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => try_folder(path),
+        Err(error) => Err(unwritable(path, error)),
     }
+}
+
+/// Whether a file can be made beside `path`: after hours of work is too late to find that out.
+fn try_folder(path: &Path) -> Result<(), Error> {
+    let temporary = temporary(&resolved(path));
+    let tried = fs::write(&temporary, b"").and_then(|()| fs::remove_file(&temporary));
+    tried.map_err(|source| unwritable(path, source))
 }
 
 /// Writes a report: a file under a temporary name first, so that no half one has the final name; a device or a pipe as
@@ -75,11 +81,19 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), BoxError> {
 }
 
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}.part", std::process::id()));
+    let temporary = temporary(path);
     fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path)).inspect_err(|_| {
         let _ = fs::remove_file(&temporary);
     })
+}
+
+/// A name beside `path`, short enough whatever that is called.
+fn temporary(path: &Path) -> PathBuf {
+    const LONGEST_NAME_BYTES: usize = 200;
+    let name = path.file_name().filter(|name| name.len() <= LONGEST_NAME_BYTES);
+    let mut temporary = name.unwrap_or("rave-report".as_ref()).to_owned();
+    temporary.push(format!(".{}.part", process::id()));
+    path.with_file_name(temporary)
 }
 
 fn unwritable(path: &Path, source: io::Error) -> Error {

@@ -97,10 +97,11 @@ fn with_long_flags(arguments: Vec<OsString>) -> Vec<OsString> {
 
 /// Help and version are no errors; they go to standard output.
 fn report_usage(error: &clap::Error, is_json: bool) -> ExitCode {
-    let _ = error.print();
     if !error.use_stderr() {
-        return ExitCode::SUCCESS;
+        let printed = stdout::print(&error.render().to_string());
+        return printed.map_or_else(|error| report(&error, false), |()| ExitCode::SUCCESS);
     }
+    let _ = error.print();
     let code = Code::OptionInvalid;
     say!("rave: error {code}");
     if is_json {

@@ -4,8 +4,10 @@ use crate::Container;
 use crate::container::Family;
 
 /// What FFmpeg's query would allow in MP4 but players do not know, or FFmpeg cannot write.
-const NOT_IN_MP4: [&str; 8] =
-    ["vorbis", "ass", "ssa", "subrip", "webvtt", "dvd_subtitle", "text", "pcm_s16be"];
+const NOT_IN_MP4: [&str; 7] = ["vorbis", "ass", "ssa", "subrip", "webvtt", "dvd_subtitle", "text"];
+
+/// Only QuickTime's own kind of it.
+const IN_MOV_ONLY: [&str; 1] = ["pcm_s16be"];
 
 /// What FFmpeg writes into MP4 but not into QuickTime's own kind of it.
 const NOT_IN_MOV: [&str; 6] = ["opus", "flac", "truehd", "vp8", "vp9", "av1"];
@@ -63,6 +65,7 @@ pub(crate) fn can_hold(codec: &str, container: &Container, holds: Option<bool>) 
         ("webm", _) => IN_WEBM.contains(&codec),
         (_, Family::TransportStream) => IN_TRANSPORT_STREAM.contains(&codec),
         ("mov", _) if NOT_IN_MOV.contains(&codec) => false,
+        ("mp4", _) if IN_MOV_ONLY.contains(&codec) => false,
         (_, Family::Mov) => holds == Some(true) && !NOT_IN_MP4.contains(&codec),
         _ => holds == Some(true),
     }

@@ -34,6 +34,14 @@ impl Input {
         }
     }
 
+    /// Whether it can be read only once: standard input and named pipes.
+    pub fn is_pipe(&self) -> bool {
+        match self {
+            Self::File(path) => fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo()),
+            Self::Stdin => true,
+        }
+    }
+
     /// Refuses what is certainly no media file, with a reason that libav would not give.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let Self::File(path) = self else {

@@ -10,8 +10,8 @@ use crate::muxer::Track;
 use crate::plan::Facts;
 use crate::range::ClockRange;
 use crate::sys::{
-    AvError, Dictionary, InputContext, MediaType, NewStream, OutputContext, SideData, StreamRef,
-    SubtitleConverter, ffi,
+    AvError, Dictionary, InputContext, MediaType, NewStream, OutputContext, OutputFormat, SideData,
+    StreamRef, SubtitleConverter, ffi,
 };
 use crate::tags;
 use crate::{
@@ -94,7 +94,7 @@ fn ask(
     container: &Container,
 ) -> (Facts, Option<SubtitleConverter>) {
     let Some(source) = reader.stream(stream.index) else { return (Facts::default(), None) };
-    let holds = container.format().holds(source.parameters().codec_id());
+    let holds = holds(container, source.parameters().codec_id());
     let codec = stream.codec.as_deref().unwrap_or_default();
     let target =
         capability::text_codec(codec, container).filter(|_| !capability::can_hold(codec, container, holds));
@@ -103,6 +103,14 @@ fn ask(
         SubtitleConverter::open(source.parameters(), source.time_base(), target).ok().flatten()
     });
     (Facts { holds, converts: converter.is_some() }, converter)
+}
+
+/// Whether the container holds a codec, as far as FFmpeg says. Matroska takes the codecs of AVI by its numbers for them
+/// (`V_MS/VFW/FOURCC`, `A_MS/ACM`), which FFmpeg's muxer writes but does not tell.
+fn holds(container: &Container, codec_id: i32) -> Option<bool> {
+    let holds = container.format().holds(codec_id);
+    let is_as_in_avi = || OutputFormat::find("avi").and_then(|avi| avi.holds(codec_id)) == Some(true);
+    if holds == Some(false) && container.name() == "mkv" && is_as_in_avi() { Some(true) } else { holds }
 }
 
 pub(crate) fn write_header(

@@ -95,8 +95,16 @@ fn settle(
         (Decision::Incompatible(reason), Incompatible::Refuse) => Err(Error::StreamIncompatible {
             container: container.name(),
             stream: label(stream),
-            reason: format!("{reason}; use another container, such as .mkv, or leave the stream out"),
+            reason: format!("{reason}; {}leave the stream out", elsewhere(container)),
         }),
+    }
+}
+
+/// What holds more than `container` does.
+fn elsewhere(container: &Container) -> &'static str {
+    match container.name() {
+        "mkv" => "",
+        _ => "use another container, such as .mkv, or ",
     }
 }
 
@@ -208,6 +216,8 @@ mod tests {
             ("a.mp4", Audio, "opus", true, true),
             ("a.mov", Audio, "opus", true, false),
             ("a.mov", Audio, "pcm_s16le", true, true),
+            ("a.mov", Audio, "pcm_s16be", true, true),
+            ("a.mp4", Audio, "pcm_s16be", true, false),
             ("a.mp4", Subtitle, "dvd_subtitle", true, false),
             ("a.mp4", Subtitle, "mov_text", true, true),
             ("a.mp4", Attachment, "ttf", true, false),
@@ -261,6 +271,9 @@ mod tests {
     fn a_refusal_names_the_stream() {
         let error = outcome("a.ts", StreamKind::Subtitle, Some("ass"), false).unwrap_err();
         assert!(error.to_string().contains("stream 1 (subtitle, ass)"), "{error}");
+        assert!(error.to_string().contains("such as .mkv"), "{error}");
+        let error = outcome("a.mkv", StreamKind::Audio, Some("wmav2"), false).unwrap_err();
+        assert!(!error.to_string().contains("such as .mkv"), "{error}");
     }
 
     #[test]

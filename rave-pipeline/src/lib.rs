@@ -85,7 +85,7 @@ pub use upscale::{
 #[cfg(feature = "upscale")]
 pub use verify::{
     Announced, AnnouncedStream, AnnouncedVideo, Aspect, Depth, Finding, Verdict, Verification, VerifyOptions,
-    verify,
+    check_readable_again, verify,
 };
 
 /// The example of the README is a test.

@@ -102,6 +102,53 @@ fn the_input_under_another_name_is_still_the_input() {
     assert_eq!(fs::read(&input).unwrap(), before);
 }
 
+#[cfg(unix)]
+#[test]
+fn the_input_is_not_replaced_while_it_comes_from_standard_input() {
+    let folder = Folder::new();
+    let input = folder.clip("in.mkv", CLIP);
+    let before = fs::read(&input).unwrap();
+    let mut program = command();
+    program.args(["-i", "-", "-y", "-o"]).arg(&input).stdin(fs::File::open(&input).unwrap());
+    let result = answer(program.output().unwrap());
+    assert_eq!((result.error_name(), result.status), ("output-is-input", 6), "{}", result.stderr);
+    assert_eq!(fs::read(&input).unwrap(), before);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_cannot_be_written_is_said_before_the_work() {
+    let folder = Folder::new();
+    let input = folder.clip("in.mkv", CLIP);
+    let long = folder.file(format!("{}.mkv", "x".repeat(252)));
+    let output = folder.file("out.mkv");
+    fails(&input, &long, &[], "output-unwritable", 6);
+    for report in ["/proc/report.json", long.to_str().unwrap()] {
+        fails(&input, &output, &["--report", report], "output-unwritable", 6);
+        let compared = rave(["compare", input.to_str().unwrap(), input.to_str().unwrap(), "--html", report]);
+        assert_eq!((compared.error_name(), compared.stdout.as_str()), ("output-unwritable", ""));
+    }
+    assert_eq!(folder.names(), ["in.mkv"]);
+}
+
+#[test]
+fn a_report_with_a_name_as_long_as_the_file_system_allows() {
+    let folder = Folder::new();
+    let report = folder.file(format!("{}.json", "x".repeat(250)));
+    let input = folder.clip("in.mkv", CLIP);
+    upscale(&input, Path::new("null:"), &["--report", report.to_str().unwrap()]).succeeded();
+    assert!(report.is_file());
+    assert_eq!(folder.names().len(), 2);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn help_that_cannot_be_printed_is_a_failure() {
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let result = answer(command().arg("--help").stdout(full).output().unwrap());
+    assert_eq!((result.error_name(), result.status), ("disk-full", 6), "{}", result.stderr);
+}
+
 #[test]
 fn a_report_takes_no_other_file_s_place() {
     let folder = Folder::new();

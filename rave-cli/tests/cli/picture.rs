@@ -195,3 +195,15 @@ fn what_the_container_crops_is_cropped_unless_it_is_to_stay() {
     upscale(&input, &output, &["-y"]).succeeded();
     assert_eq!(rave([Path::new("verify"), &input, &output]).status, 0);
 }
+
+#[test]
+fn deep_grey_and_grey_with_alpha_become_what_the_encoder_holds() {
+    let folder = Folder::new();
+    for format in ["gray", "gray12le", "gray16le", "ya8"] {
+        let clip = format!("-f lavfi -i testsrc2=s=64x48:r=25:d=0.2 -pix_fmt {format} -c:v rawvideo");
+        let input = folder.clip(format!("{format}.nut"), &clip);
+        for extension in ["mkv", "mp4"] {
+            upscale(&input, &folder.file(format!("{format}.{extension}")), &[]).succeeded();
+        }
+    }
+}

@@ -73,3 +73,23 @@ fn a_part_may_begin_within_a_caption() {
         assert_eq!(json["frames"].as_u64(), Some(4), "{name}");
     }
 }
+
+#[test]
+fn matroska_takes_the_sound_of_avi_and_quicktime_its_own() {
+    let folder = Folder::new();
+    for (codec, from, to) in [
+        ("wmav2", "asf", "mkv"),
+        ("adpcm_ms", "avi", "mkv"),
+        ("pcm_mulaw", "avi", "mkv"),
+        ("pcm_s16be", "mov", "mov"),
+    ] {
+        let clip =
+            format!("-f lavfi -i testsrc2=s=64x48:r=25:d=0.4 -f lavfi -i sine=d=0.4 -c:v mpeg4 -c:a {codec}");
+        let input = folder.clip(format!("{codec}.{from}"), &clip);
+        let output = folder.file(format!("{codec}-out.{to}"));
+        let answer = upscale(&input, &output, &[]);
+        let streams = answer.succeeded().json()["streams"].clone();
+        assert_eq!(streams[1]["outcome"], "copied", "{codec}: {streams}");
+        assert_eq!(probe(&output, &["-show_entries", "stream=codec_name"]), ["h264", codec]);
+    }
+}

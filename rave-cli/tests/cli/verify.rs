@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::schema::matches_schema;
-use crate::support::{Answer, Folder, rave, upscale};
+use crate::support::{Answer, Folder, answer, command, rave, upscale};
 
 /// Video with tags, two languages of sound, subtitles, a font, chapters and metadata.
 fn source(folder: &Folder) -> PathBuf {
@@ -36,6 +36,24 @@ fn verify(source: &Path, output: &Path, further: &[&str]) -> Answer {
     let arguments =
         [Path::new("verify").as_os_str(), "--json".as_ref(), source.as_os_str(), output.as_os_str()];
     rave(arguments.into_iter().chain(further.iter().map(AsRef::as_ref)))
+}
+
+#[test]
+fn a_pipe_is_refused_where_it_would_have_to_be_read_twice() {
+    let folder = Folder::new();
+    let input = folder.clip("in.mkv", "-f lavfi -i testsrc2=s=64x48:r=25:d=0.2 -c:v ffv1");
+    let (file, html) = (input.to_str().unwrap(), folder.file("report.html"));
+    for arguments in [
+        &["verify", "-", file][..],
+        &["verify", file, "-"],
+        &["compare", "-", "-", "--vmaf", "off"],
+        &["compare", file, "-", "--vmaf", "off", "--html", html.to_str().unwrap()],
+    ] {
+        let stdin = std::fs::File::open(&input).unwrap();
+        let result = answer(command().args(arguments).stdin(stdin).output().unwrap());
+        assert_eq!((result.error_name(), result.status), ("not-comparable", 3), "{}", result.stderr);
+    }
+    assert_eq!(folder.names(), ["in.mkv"]);
 }
 
 /// The rows that are neither equal nor in another form.

@@ -132,6 +132,10 @@ pub fn compare(
     options: &CompareOptions,
     mut progress: impl FnMut(CompareProgress),
 ) -> Result<Comparison, Error> {
+    if reference == distorted && reference.is_pipe() {
+        let reason = format!("both are {reference}, which can be read only once");
+        return Err(Error::NotComparable { reason });
+    }
     let mut comparing = Comparing::open(reference, distorted, options)?;
     while let Some(pair) = comparing.pairing.next_pair().map_err(Error::Leaf)? {
         comparing.add(pair)?;

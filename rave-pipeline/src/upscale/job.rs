@@ -1,4 +1,5 @@
 use std::fmt;
+use std::path::Path;
 use std::thread::{self, Scope};
 
 use rave_ffmpeg::{Demuxer, Input, MuxSummary};
@@ -176,8 +177,12 @@ fn is_model_known(input: &Input, options: &UpscaleOptions) -> bool {
 /// Refuses an output that would replace the source, or another file unasked.
 fn check_names(input: &Input, target: &Target, options: &UpscaleOptions) -> Result<(), Error> {
     let Some(path) = target.path() else { return Ok(()) };
-    let source_path = if let Input::File(path) = input { Some(path.as_path()) } else { None };
-    check_target(path, source_path, options.existing)
+    let source = match input {
+        Input::File(path) => path.as_path(),
+        // What standard input was redirected from, where the system tells.
+        Input::Stdin => Path::new("/dev/stdin"),
+    };
+    check_target(path, Some(source), options.existing)
 }
 
 /// What the output will be compared with, if the options ask for it.
@@ -231,7 +236,7 @@ impl Watched {
         check: &OutputCheck,
         plan: &UpscalePlan,
         muxing: &MuxSummary,
-        written: (&std::path::Path, &rave_ffmpeg::Container),
+        written: (&Path, &rave_ffmpeg::Container),
     ) -> Result<Verification, Error> {
         let timestamps = std::mem::take(&mut self.record.lock().timestamps);
         check.run(plan, &timestamps, muxing, written, self.control.is_finishing())

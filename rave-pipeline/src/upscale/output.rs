@@ -91,8 +91,11 @@ pub(crate) fn check_target(target: &Path, source: Option<&Path>, existing: Exist
     if target.file_name().is_none() {
         return Err(unwritable(target, io::Error::from(io::ErrorKind::IsADirectory)));
     }
-    let Ok(metadata) = fs::metadata(target) else {
-        return check_absent(target, existing);
+    let metadata = match fs::metadata(target) {
+        Ok(metadata) => metadata,
+        // Such as a name that is too long, which would be found out at the very end.
+        Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(unwritable(target, source)),
+        Err(_) => return check_absent(target, existing),
     };
     if source.is_some_and(|source| is_same_file(source, target)) {
         return Err(Error::OutputIsInput { path });
@@ -231,6 +234,15 @@ mod tests {
             let error = OutputFile::create(&target, None, Existing::Replace).unwrap_err();
             assert_eq!(error.code(), Code::OutputUnwritable, "{error}");
         }
+    }
+
+    #[test]
+    fn a_name_that_is_too_long_is_refused_before_the_work() {
+        let folder = folder();
+        let target = folder.path().join(format!("{}.mkv", "x".repeat(252)));
+        let error = OutputFile::create(&target, None, Existing::Keep).unwrap_err();
+        assert_eq!(error.code(), Code::OutputUnwritable, "{error}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[cfg(unix)]

@@ -83,14 +83,31 @@ impl Verification {
 /// Both files are read packet by packet, one after the other; memory grows by some bytes a packet.
 ///
 /// # Errors
-/// [`Error::Leaf`] if one of them cannot be read or holds no video. A difference is no error: it is in the result.
+/// [`Error::Leaf`] if one of them cannot be read or holds no video; [`Error::NotComparable`] if one can be read only once.
+/// A difference is no error: it is in the result.
 pub fn verify(source: &Input, output: &Input, options: &VerifyOptions) -> Result<Verification, Error> {
+    for input in [source, output] {
+        check_readable_again(input)?;
+    }
     let range = options.announced.range;
     let source = Side::read(source, options.source_stream, options.depth, range).map_err(Error::Leaf)?;
     let planned = options.announced.stream(source.video.index).and_then(|stream| stream.output_index);
     let stream = options.output_stream.or(planned);
     let output = Side::read(output, stream, options.depth, TimeRange::default()).map_err(Error::Leaf)?;
     Ok(compare(&source, &output, &options.announced))
+}
+
+/// Refuses pipes, which [`verify`] cannot read as often as it has to.
+///
+/// # Errors
+/// [`Error::NotComparable`].
+pub fn check_readable_again(input: &Input) -> Result<(), Error> {
+    if !input.is_pipe() {
+        return Ok(());
+    }
+    let reason =
+        format!("{input} can be read only once, and streams are compared in several readings; name a file");
+    Err(Error::NotComparable { reason })
 }
 
 /// Compares what a job has written with what it knows of its source; the frames are those that it decoded.

@@ -138,9 +138,9 @@ pub(crate) fn rotation_text(matrix: Option<[i32; 9]>) -> String {
 fn samples(source: &Side, output: &Side, plan: Option<&AnnouncedVideo>) -> Finding {
     let ((from, before), (to, after)) = (held(source), held(output));
     let loss = before.zip(after).and_then(|(before, after)| before.loss(&after));
-    // A job names its own formats, which may have other packings, and alpha beside them.
+    // A job names its own formats, which may have other packings, and decoders give grey with chroma beside it.
     let planned = plan.and_then(|plan| SampleKind::of(&plan.pixel_format));
-    let is_announced = after.is_some() && (planned == after || planned.map(SampleKind::with_alpha) == after);
+    let is_announced = planned.zip(after).is_some_and(|(planned, after)| planned.loss(&after).is_none());
     let verdict = match loss {
         _ if from == to => Verdict::Same,
         None => Verdict::Converted,
