@@ -3,8 +3,10 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{
-    Receiver, RecvTimeoutError, Select, SendTimeoutError, Sender, TryRecvError, TrySendError, bounded, select,
+    Receiver, RecvTimeoutError, Select, SendTimeoutError, Sender, TryRecvError, TrySendError, bounded, never,
+    select,
 };
+use parking_lot::{Condvar, Mutex};
 
 use crate::Control;
 use crate::meter::Meter;
@@ -22,7 +24,31 @@ enum Message<T> {
 /// A queue of at most `capacity` items between two workers.
 pub(crate) fn queue<T>(capacity: usize) -> (QueueEnd<T>, QueueStart<T>) {
     let (sender, receiver) = bounded(capacity);
+    make_room_for_waiters(&sender, &receiver);
     (QueueEnd(sender), QueueStart(receiver))
+}
+
+/// A channel takes memory for those who wait when somebody waits for the first time, which may be at any time: here both ends
+/// do.
+fn make_room_for_waiters<T>(sender: &Sender<Message<T>>, receiver: &Receiver<Message<T>>) {
+    let (mut from_empty, mut to_full) = (Select::new(), Select::new());
+    from_empty.recv(receiver);
+    assert!(from_empty.try_select().is_err(), "nothing was sent");
+    while sender.try_send(Message::End).is_ok() {}
+    to_full.send(sender);
+    assert!(to_full.try_select().is_err(), "there is no room");
+    while receiver.try_recv().is_ok() {}
+}
+
+/// Has this thread wait for a queue and for a lock, for no time: the records of it that this takes are made when a thread waits
+/// for the first time.
+pub(crate) fn wait_once() {
+    let nothing = never::<()>();
+    let mut select = Select::new();
+    select.recv(&nothing);
+    assert!(select.try_select().is_err(), "nothing ever comes");
+    let (lock, condition) = (Mutex::new(()), Condvar::new());
+    condition.wait_for(&mut lock.lock(), Duration::ZERO);
 }
 
 /// Where a queue is filled.

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use rave_core::{BoxError, Sink, Stage};
 
 use crate::meter::Meter;
-use crate::port::{Input, Output, QueueEnd, QueueStart, Received};
+use crate::port::{Input, Output, QueueEnd, QueueStart, Received, wait_once};
 use crate::{Control, Error};
 
 /// How a worker's loop ends.
@@ -44,6 +44,7 @@ impl Worker {
 
     /// Runs to the end; the first failure of the chain is put into `cause` and stops everybody.
     pub(crate) fn run(self, control: &Control, cause: &Mutex<Option<Error>>) {
+        wait_once();
         let Self { meter, body } = self;
         let stage = meter.name.clone();
         let error = match catch_unwind(AssertUnwindSafe(|| body(control, &meter))) {
