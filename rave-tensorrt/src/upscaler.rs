@@ -62,11 +62,6 @@ impl<B> Upscaler<B> {
         &self.output_info
     }
 
-    /// The model's properties.
-    pub const fn model_info(&self) -> &ModelInfo {
-        &self.info
-    }
-
     /// A rough estimate of the memory that it will take in all, in bytes. In host memory [`memory_estimate`] of what a
     /// network sees at once and of the weights, for all frames that are worked on at once; on a GPU what the network was
     /// seen to take and the frames and tiles that are held.
