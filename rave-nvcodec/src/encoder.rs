@@ -127,8 +127,7 @@ impl NvEncoder {
         session.initialize(&plan.params, &plan.config, &stream)?;
         let parameter_sets = session.parameter_sets()?;
         let session = Arc::new(session);
-        let any = Timestamp::new(0, input.time_base);
-        let any = FrameInfo::new(any);
+        let any = FrameInfo::new(Timestamp::new(0, input.time_base));
         let inputs = (0..plan.buffers).map(|_| Input::new(&session, pool, &stream, input, any));
         let outputs = (0..plan.buffers).map(|_| session.create_bitstream_buffer());
         Ok(Self {
