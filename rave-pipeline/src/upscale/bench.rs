@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use rave_core::{HostBuffer, PixelFormat};
+use rave_core::PixelFormat;
 use rave_ffmpeg::{Demuxer, Input, VideoCodec};
 use rave_tensorrt::Runtime;
 
@@ -12,8 +12,6 @@ use super::decode::Decoded;
 use super::device::{Network, Placed};
 use super::end::{Assembling, FrameEnd, Source};
 use super::enlarge::Enlarged;
-use super::line::Whole;
-use super::sinks::{CudaNullSink, NullSink};
 use super::synthetic::{Synthetic, synthetic_line, write_clip};
 use super::{Choice, Existing, FrameTarget, Target, UpscaleJob, UpscaleOptions};
 use crate::{Control, Error};
@@ -246,12 +244,7 @@ impl Bench<'_> {
         let placed = Placed::new(self.runtime, &self.options.upscale)?;
         let is_on_gpu = matches!(placed.network, Network::Device(..));
         let decoded = Decoded::open(demuxer, placed.gpu.as_ref(), is_on_gpu, &mut job)?;
-        let chain = match decoded.line.whole()? {
-            Whole::Host(line) => line.chain.sink("null", NullSink::<HostBuffer>::new()),
-            Whole::Device(line, pool) => {
-                line.chain.sink("null", CudaNullSink::new(&pool).map_err(Error::leaf)?)
-            }
-        };
+        let chain = decoded.line.into_null()?;
         let opening = start.elapsed().as_secs_f64();
         let (_, report) = chain.run(&control, |report| {
             let frames = report.stages.last().map_or(0, |sink| sink.items_out);

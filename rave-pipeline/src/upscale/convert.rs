@@ -3,7 +3,7 @@
 use rave_core::{
     BoxError, ChromaFilter, ColorSpec, Convert, DeviceTimes, Dither, HostFrame, PixelFormat, Stage, VideoInfo,
 };
-use rave_cuda::{CudaConvert, CudaFrame, Pool};
+use rave_cuda::{CudaConvert, CudaFrame, Pool, device_layout};
 
 use crate::Error;
 
@@ -114,7 +114,10 @@ impl CudaConversions {
             return Ok(Some(Self { output: *direct.output_info(), steps: vec![direct] }));
         }
         let Some(to_rgb) = one(from, wanted.with(PixelFormat::RGB_F32))? else { return Ok(None) };
-        let Some(mut from_rgb) = one(to_rgb.output_info(), wanted)? else { return Ok(None) };
+        let rgb = to_rgb.output_info();
+        let Some(mut from_rgb) = one(rgb, wanted)? else { return Ok(None) };
+        let between = device_layout(rgb.format, rgb.width, rgb.height).map_err(Error::leaf)?;
+        pool.expect(between.size_bytes(), 1);
         if let Some(times) = to_rgb.device_times() {
             from_rgb.note_in(&times).map_err(Error::leaf)?;
         }

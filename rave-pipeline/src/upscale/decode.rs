@@ -125,7 +125,7 @@ impl Decoded {
             record: SharedRecord::clone(&record),
             control: job.control.clone(),
         };
-        let line = Line::Host(LineIn { chain: packets.then("decode", stage).queue(queue), info });
+        let line = Line::Host(LineIn::new(packets.then("decode", stage).queue(queue), info));
         Ok(Self { line, info, record, counts })
     }
 
@@ -147,7 +147,7 @@ impl Decoded {
             control: job.control.clone(),
         };
         let chain = packets.then("decode", stage).queue(job.options.queues.decoded);
-        Self { line: Line::Device(LineIn { chain, info }, gpu.pool.clone()), info, record, counts }
+        Self { line: Line::Device(LineIn::new(chain, info), gpu.pool.clone()), info, record, counts }
     }
 }
 

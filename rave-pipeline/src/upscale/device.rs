@@ -63,6 +63,12 @@ impl Network {
 }
 
 impl Placed {
+    /// The memory of every GPU that the job works on.
+    pub(super) fn pools(&self) -> impl Iterator<Item = Pool> {
+        let lanes = self.others.iter().filter_map(Network::gpu);
+        self.gpu.iter().chain(lanes).map(|gpu| gpu.pool.clone())
+    }
+
     /// Opens the GPU and loads the network, as the options say.
     pub(super) fn new(runtime: &Runtime, options: &UpscaleOptions) -> Result<Self, Error> {
         match (&options.inference.device, options.inference.provider) {

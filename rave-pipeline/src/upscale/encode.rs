@@ -80,7 +80,7 @@ impl Encoded {
             }
         };
         let line = line.convert("postprocess", coded.with(format), &mut job.notices)?;
-        let LineIn { chain, info } = line.queue(queue).into_host()?;
+        let LineIn { chain, info, .. } = line.queue(queue).into_host()?;
         let held = SoftwareEncoder::frames_held(&info, options).map_err(Error::leaf)?;
         job.memory.add_queue(&info, queue + held)?;
         job.memory.check()?;

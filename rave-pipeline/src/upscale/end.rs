@@ -4,7 +4,8 @@ use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use rave_core::{Chroma, HostBuffer, PixelFormat, Siting, VideoInfo};
+use rave_core::{Chroma, PixelFormat, Siting, VideoInfo};
+use rave_cuda::Pool;
 use rave_ffmpeg::{
     Container, CopyOptions, Input, MuxSummary, Muxer, Selection, StreamPlan, VideoCodec, VideoStream,
 };
@@ -19,7 +20,7 @@ use super::memory::HostMemory;
 use super::options::UpscaleOptions;
 use super::output::OutputFile;
 use super::samples::{SampleWriter, sample_format};
-use super::sinks::{CudaDigestSink, CudaNullSink, DigestSink, FrameSummary, NullSink};
+use super::sinks::{CudaDigestSink, DigestSink, FrameSummary};
 use super::stages::Output;
 use super::startup::Startup;
 use super::target::{Destination, FrameTarget, SampleFile, Target};
@@ -135,6 +136,8 @@ pub(super) struct Assembling<'a> {
     pub(super) options: &'a UpscaleOptions,
     pub(super) control: &'a Control,
     pub(super) memory: HostMemory,
+    /// Whose memory frames take.
+    pub(super) pools: Vec<Pool>,
     pub(super) choices: Vec<Choice>,
     pub(super) notices: Vec<String>,
     /// What is done about fields.
@@ -148,6 +151,7 @@ impl<'a> Assembling<'a> {
             options,
             control,
             memory: HostMemory::default(),
+            pools: Vec::new(),
             choices: Vec::new(),
             notices: Vec::new(),
             fields: FieldPlan::Kept,
@@ -210,16 +214,12 @@ impl FrameEnd {
         job.memory.check()?;
         let (output, mut file) = (*line.info(), None);
         let chain = match target {
-            FrameTarget::Null => match line.whole()? {
-                Whole::Host(line) => line.chain.sink("null", NullSink::<HostBuffer>::new()),
-                Whole::Device(line, pool) => {
-                    line.chain.sink("null", CudaNullSink::new(&pool).map_err(Error::leaf)?)
-                }
-            },
+            FrameTarget::Null => line.into_null()?,
             FrameTarget::Digest => match line.whole()? {
                 Whole::Host(line) => line.chain.sink("hash", DigestSink::default()),
                 Whole::Device(line, pool) => {
-                    line.chain.sink("hash", CudaDigestSink::new(&pool).map_err(Error::leaf)?)
+                    let sink = CudaDigestSink::new(&pool).map_err(Error::leaf)?;
+                    line.taken_by(1, &pool)?.chain.sink("hash", sink)
                 }
             },
             FrameTarget::Samples(kind, destination) => {

@@ -51,7 +51,9 @@ impl Enlarged {
                 let (info, report) = (*upscaler.output_info(), upscaler.report());
                 tell_provider(&report.get(), &mut job.choices);
                 tell_batch(&report.get(), &mut job.notices);
-                let line = line.then("upscale", upscaler, info).queue(queues.upscaled);
+                let under_way = upscaler.frames_at_once();
+                let line = line.taken_by(under_way, &gpu.pool)?.then("upscale", upscaler, info);
+                let line = line.making(under_way).queue(queues.upscaled);
                 Ok(Self { line: Line::Device(line, gpu.pool), report })
             }
         }

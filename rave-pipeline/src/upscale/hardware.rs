@@ -13,6 +13,7 @@ use rave_nvcodec::{
     Codec, CodedVideo, DecodeSessions, NvDecoder, NvdecLibrary, Replay, Resume, SessionOptions,
 };
 
+use super::allocations;
 use super::convert::{CudaConversions, Wanted};
 use super::options::UpscaleOptions;
 
@@ -92,7 +93,8 @@ impl Stage for HardwareDecoder {
 
     fn process(&mut self, packet: Packet, emit: &mut dyn FnMut(CudaFrame)) -> Result<(), BoxError> {
         let Self { filter, packets, .. } = self;
-        filter.process(packet, &mut |packet| packets.push(packet))?;
+        // Packets are as large as they are.
+        allocations::exempt(|| filter.process(packet, &mut |packet| packets.push(packet)))?;
         self.decode(emit)
     }
 
@@ -245,7 +247,7 @@ impl Stage for GpuDecoder {
             Decoder::Software(software) => software.0.process(packet, &mut software.1, emit),
             Decoder::Replaceable(hardware) => {
                 let (decoder, replay) = &mut **hardware;
-                replay.push(&packet);
+                allocations::exempt(|| replay.push(&packet));
                 let decoded = decoder.process(packet, &mut noting(replay, emit));
                 decoded.or_else(|error| self.go_on(error, emit))
             }

@@ -63,10 +63,24 @@ impl UpscaleJob {
         target: &Target,
         options: &UpscaleOptions,
     ) -> Result<Self, Error> {
+        Self::open_stoppable(runtime, input, target, options, &Control::new())
+    }
+
+    /// As [`open`](Self::open), with a control that can stop the job while it is being opened, too.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); [`Error::Abandoned`] if `control` was told to finish before the output is created.
+    pub fn open_stoppable(
+        runtime: &Runtime,
+        input: &Input,
+        target: &Target,
+        options: &UpscaleOptions,
+        control: &Control,
+    ) -> Result<Self, Error> {
         options.check()?;
         let goal = Goal::new(target)?;
         check_names(input, target, options)?;
-        thread::scope(|scope| Self::open_beside(scope, runtime, input, goal, options))
+        thread::scope(|scope| Self::open_beside(scope, runtime, input, goal, options, control))
     }
 
     /// GPU and model are loaded, and the first frames are looked at, beside the opening of the source.
@@ -76,6 +90,7 @@ impl UpscaleJob {
         input: &'scope Input,
         goal: Goal<'_>,
         options: &'scope UpscaleOptions,
+        control: &Control,
     ) -> Result<Self, Error> {
         let mut startup = Startup::begin();
         let early = is_model_known(input, options)
@@ -94,7 +109,7 @@ impl UpscaleJob {
                 placed
             }
         }?;
-        Self::assembled((input, demuxer), (placed, sample, startup), goal, &options)
+        Self::assembled((input, demuxer), (placed, sample, startup), goal, &options, control)
     }
 
     /// Puts the line together from its beginning to its end: each part is made of what the one before gives.
@@ -103,13 +118,14 @@ impl UpscaleJob {
         (placed, sample, startup): (Placed, Beside<'_, Sample>, Startup),
         goal: Goal<'_>,
         options: &UpscaleOptions,
+        control: &Control,
     ) -> Result<Self, Error> {
-        let control = Control::new();
-        let mut job = Assembling { startup, ..Assembling::new(options, &control) };
+        let mut job = Assembling { startup, ..Assembling::new(options, control) };
         let stream = demuxer.video().clone();
         let announced_frames =
             demuxer.media().streams[stream.index()].frame_count.filter(|_| stream.is_whole());
         let check = output_check(input, &demuxer, options);
+        job.pools.extend(placed.pools());
         job.choices.extend(placed.choices);
         let model = placed.network.info().clone();
         let is_model_on_gpu = matches!(placed.network, Network::Device(..));
@@ -124,10 +140,15 @@ impl UpscaleJob {
         let EnlargedLanes { line, inference } = EnlargedLanes::new(line, &source.info, networks, &mut job)?;
         job.startup.done("model session and first run");
         let (line, repeated) = picture::repeated(line, &source.info, &mut job)?;
+        if control.is_finishing() {
+            return Err(Error::Abandoned);
+        }
         let end = End::new(line, &source, goal, &mut job)?;
         job.startup.done("output");
+        job.stock()?;
         let startup = job.startup.clone();
         let plan = plan(&source, model, &end, job);
+        let control = control.clone();
         let (gpu, record, decoding) = (placed.gpu, repeated.unwrap_or(record), counts);
         let watched = Watched { gpu, announced_frames, fields, record, decoding, inference, control };
         Ok(Self { plan, end, check, watched, startup })

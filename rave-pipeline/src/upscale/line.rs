@@ -1,16 +1,20 @@
 //! The open end of the line of stages: where its frames are, and how they get elsewhere.
 
 use rave_core::{Buffer, Dither, Frame, HostBuffer, Stage, VideoInfo};
-use rave_cuda::{CudaBuffer, Download, PeerCopy, Pool, Upload};
+use rave_cuda::{CudaBuffer, Download, PeerCopy, Pool, Upload, device_layout};
 
 use super::convert::{Conversions, CudaConversions, Wanted};
 use super::lanes::Lanes;
-use crate::{Chain, Deal, Error};
+use super::sinks::{CudaNullSink, FrameSummary, NullSink};
+use super::stock;
+use crate::{Assembly, Chain, Deal, Error};
 
 /// A chain whose open end gives frames in memory of type `B`, and what is true of them.
 pub(super) struct LineIn<B> {
     pub(super) chain: Chain<Frame<B>>,
     pub(super) info: VideoInfo,
+    /// Frames that the last stage has made and not handed on, at most.
+    made: usize,
 }
 
 /// A chain whose open end gives frames, in one kind of memory or the other, or in several lanes.
@@ -29,17 +33,37 @@ pub(super) enum Whole {
 }
 
 impl<B: Buffer> LineIn<B> {
+    /// Of a chain whose last stage makes one frame at a time, which `info` describes.
+    pub(super) const fn new(chain: Chain<Frame<B>>, info: VideoInfo) -> Self {
+        Self { chain, info, made: 1 }
+    }
+
+    /// The same, of a last stage that has up to `made` frames which it does not hand on yet.
+    pub(super) fn making(self, made: usize) -> Self {
+        Self { made, ..self }
+    }
+
     /// Appends a stage whose frames `info` describes.
     pub(super) fn then<S>(self, name: &str, stage: S, info: VideoInfo) -> Self
     where
         S: Stage<Input = Frame<B>, Output = Frame<B>> + 'static,
     {
-        Self { chain: self.chain.then(name, stage), info }
+        Self::new(self.chain.then(name, stage), info)
     }
 
     /// Sets the length of the queue at the open end.
     pub(super) fn queue(self, capacity: usize) -> Self {
         Self { chain: self.chain.queue(capacity), ..self }
+    }
+}
+
+impl LineIn<CudaBuffer> {
+    /// Has room for the frames between the last stage and one that holds up to `held` of them: see [`stock`](super::stock).
+    pub(super) fn taken_by(self, held: usize, pool: &Pool) -> Result<Self, Error> {
+        let VideoInfo { format, width, height, .. } = self.info;
+        let layout = device_layout(format, width, height).map_err(Error::leaf)?;
+        pool.expect(layout.size_bytes(), stock::frames_between(self.made, self.chain.capacity(), held));
+        Ok(self)
     }
 }
 
@@ -80,14 +104,15 @@ impl Line {
     /// Deals the frames among lanes of these labels.
     pub(super) fn deal(self, labels: &[String]) -> Result<(Deal, Vec<Self>), Error> {
         match self.whole()? {
-            Whole::Host(LineIn { chain, info }) => {
+            Whole::Host(LineIn { chain, info, .. }) => {
                 let (deal, lanes) = chain.deal("deal", labels);
-                let line = |chain| Self::Host(LineIn { chain, info });
+                let line = |chain| Self::Host(LineIn::new(chain, info));
                 Ok((deal, lanes.into_iter().map(line).collect()))
             }
-            Whole::Device(LineIn { chain, info }, pool) => {
+            Whole::Device(line, pool) => {
+                let LineIn { chain, info, .. } = line.taken_by(1, &pool)?;
                 let (deal, lanes) = chain.deal("deal", labels);
-                let line = |chain| Self::Device(LineIn { chain, info }, pool.clone());
+                let line = |chain| Self::Device(LineIn::new(chain, info), pool.clone());
                 Ok((deal, lanes.into_iter().map(line).collect()))
             }
         }
@@ -106,9 +131,10 @@ impl Line {
     pub(super) fn into_host(self) -> Result<LineIn<HostBuffer>, Error> {
         match self {
             Self::Host(line) => Ok(line),
-            Self::Device(LineIn { chain, info }, pool) => {
+            Self::Device(line, pool) => {
+                let LineIn { chain, info, .. } = line.taken_by(1, &pool)?;
                 let stage = Download::new(&pool, &info).map_err(Error::leaf)?;
-                Ok(LineIn { chain: chain.then("download", stage), info })
+                Ok(LineIn::new(chain.then("download", stage), info))
             }
             Self::Dealt(lanes) => lanes.merged(Self::into_host),
         }
@@ -122,14 +148,15 @@ impl Line {
     fn brought(self, pool: &Pool, name: &str) -> Result<LineIn<CudaBuffer>, Error> {
         match self {
             Self::Device(line, own) if own.device().ordinal() == pool.device().ordinal() => Ok(line),
-            Self::Device(LineIn { chain, info }, own) => {
+            Self::Device(line, own) => {
+                let LineIn { chain, info, .. } = line.taken_by(1, &own)?;
                 let stage = PeerCopy::new(&own, pool, &info).map_err(Error::leaf)?;
-                Ok(LineIn { chain: chain.then(name, stage), info })
+                Ok(LineIn::new(chain.then(name, stage), info))
             }
-            Self::Dealt(lanes) => lanes.merged(|line| line.brought(pool, "copy back")),
-            Self::Host(LineIn { chain, info }) => {
+            Self::Dealt(lanes) => lanes.merged(|line| line.brought(pool, "copy back")?.taken_by(1, pool)),
+            Self::Host(LineIn { chain, info, .. }) => {
                 let stage = Upload::new(pool, &info).map_err(Error::leaf)?;
-                Ok(LineIn { chain: chain.then("upload", stage), info })
+                Ok(LineIn::new(chain.then("upload", stage), info))
             }
         }
     }
@@ -152,7 +179,7 @@ impl Line {
             Self::Device(line, pool) => match CudaConversions::new(&pool, &line.info, wanted)? {
                 Some(stage) => {
                     let info = *stage.output_info();
-                    Ok(Self::Device(line.then(name, stage, info), pool))
+                    Ok(Self::Device(line.taken_by(1, &pool)?.then(name, stage, info), pool))
                 }
                 None => {
                     notices.push(detour(&line.info, wanted));
@@ -160,6 +187,17 @@ impl Line {
                 }
             },
         }
+    }
+
+    /// The frames are dropped.
+    pub(super) fn into_null(self) -> Result<Assembly<FrameSummary>, Error> {
+        Ok(match self.whole()? {
+            Whole::Host(line) => line.chain.sink("null", NullSink::new()),
+            Whole::Device(line, pool) => {
+                let sink = CudaNullSink::new(&pool).map_err(Error::leaf)?;
+                line.taken_by(1, &pool)?.chain.sink("null", sink)
+            }
+        })
     }
 
     /// Converts the frames and brings them to the pool's device, in this order if it has no kernel, which is noted.
@@ -173,7 +211,7 @@ impl Line {
         match CudaConversions::new(pool, self.info(), wanted)? {
             Some(stage) => {
                 let info = *stage.output_info();
-                Ok(self.into_device(pool)?.then(name, stage, info))
+                Ok(self.into_device(pool)?.taken_by(1, pool)?.then(name, stage, info))
             }
             None => {
                 notices.push(detour(self.info(), wanted));

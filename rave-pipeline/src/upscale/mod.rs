@@ -29,6 +29,7 @@ mod sinks;
 mod stages;
 mod startup;
 mod steadiness;
+mod stock;
 mod stress;
 mod synthetic;
 mod target;

@@ -191,7 +191,8 @@ pub(super) fn resized(line: Line, source: &VideoInfo, job: &mut Assembling<'_>) 
         }
         Whole::Device(line, pool) => {
             let stage = CudaResize::new(&pool, &info, size, Kernel::Lanczos3).map_err(Error::leaf)?;
-            Ok(Line::Device(line.then("resize", stage, resized).queue(queue), pool))
+            let line = line.taken_by(1, &pool)?.then("resize", stage, resized);
+            Ok(Line::Device(line.queue(queue), pool))
         }
     }
 }

@@ -13,9 +13,9 @@ use super::decode::Decoded;
 use super::device::{Network, Placed};
 use super::end::Assembling;
 use super::enlarge::{Enlarged, working_color};
-use super::line::{Line, Whole};
+use super::line::Line;
 use super::looping::Looping;
-use super::sinks::{CudaNullSink, FrameSummary, NullSink};
+use super::sinks::FrameSummary;
 use super::steadiness::{Growth, Pace, StressMemory, Watch};
 use super::synthetic::{Synthetic, synthetic_line};
 use super::{Choice, UpscaleOptions};
@@ -100,7 +100,9 @@ pub fn stress(runtime: &Runtime, options: &StressOptions) -> Result<StressReport
     };
     let pool = placed.gpu.as_ref().map(|gpu| gpu.pool.clone());
     let mut watch = Watch::new(pool, duration / WARM_UP, duration);
+    job.pools.extend(placed.pools());
     let chain = to_null(line, &source, placed, &mut job)?;
+    job.stock()?;
     let mut is_warm = false;
     let ran = chain.run(&control, |report| {
         if !is_warm && report.elapsed >= duration / WARM_UP {
@@ -160,10 +162,7 @@ pub(super) fn to_null(
     let line = Enlarged::new(line.queue(queues.decoded), source, placed.network, job)?.line;
     let wanted = Wanted::rounded(source.format, working_color(source));
     let line = line.convert("postprocess", wanted, &mut job.notices)?.queue(queues.upscaled);
-    Ok(match line.whole()? {
-        Whole::Host(line) => line.chain.sink("null", NullSink::new()),
-        Whole::Device(line, pool) => line.chain.sink("null", CudaNullSink::new(&pool).map_err(Error::leaf)?),
-    })
+    line.into_null()
 }
 
 /// Frames that the decoder or the source gave, and those that came out.

@@ -107,11 +107,11 @@ pub(super) fn synthetic_line(pictures: &Synthetic, network: &Network, count: u64
     Ok(match network {
         Network::Host(_) => {
             let chain = Chain::source("synthetic", copies(frame, count));
-            Line::Host(LineIn { chain, info })
+            Line::Host(LineIn::new(chain, info))
         }
         Network::Device(_, gpu) => {
             let chain = Chain::source("synthetic", device_copies(&gpu.pool, &info, &frame, count)?);
-            Line::Device(LineIn { chain, info }, gpu.pool.clone())
+            Line::Device(LineIn::new(chain, info), gpu.pool.clone())
         }
     })
 }

@@ -91,9 +91,10 @@ impl Nvenc {
         }
         job.choices.push(Choice::first(Part::Encoder, "nvenc"));
         job.memory.check()?;
-        let chain = line.into_device(&self.pool)?.chain;
         let description = self.encoder.description();
-        let chain = chain.queue(queue).then("encode", self.encoder);
+        let line = line.into_device(&self.pool)?.queue(queue).taken_by(1, &self.pool)?;
+        let chain = line.chain.then("encode", self.encoder);
+        job.pools.push(self.pool);
         Ok(Encoded { chain, stream: self.stream, info: self.info, description })
     }
 }

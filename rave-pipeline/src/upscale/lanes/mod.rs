@@ -91,7 +91,7 @@ impl Lanes {
     ) -> Result<LineIn<B>, Error> {
         let Self { deal, lines, info, .. } = self;
         let chains = lines.into_iter().map(|line| Ok(bring(line)?.chain)).collect::<Result<_, Error>>()?;
-        Ok(LineIn { chain: deal.merge("merge", chains), info })
+        Ok(LineIn::new(deal.merge("merge", chains), info))
     }
 }
 

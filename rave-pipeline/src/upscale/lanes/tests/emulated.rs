@@ -1,6 +1,8 @@
 //! Lines whose network is replaced by resampling, which the emulated driver can run: everything around it is the job's.
 
 use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{TryRecvError, unbounded};
 use rave_core::{Digest, Kernel, PixelFormat};
@@ -46,7 +48,7 @@ fn pools() -> Option<[Pool; 2]> {
 
 fn enlarged(line: Line, pool: &Pool, job: &mut Assembling<'_>) -> Result<Line, Error> {
     let wanted = Wanted::rounded(PixelFormat::RGB_F16, working_color(line.info()));
-    let line = line.convert_on(pool, "preprocess", wanted, &mut job.notices)?.queue(2);
+    let line = line.convert_on(pool, "preprocess", wanted, &mut job.notices)?.queue(2).taken_by(1, pool)?;
     let size = (2 * line.info.width, 2 * line.info.height);
     let stage = CudaResize::new(pool, &line.info, size, Kernel::Lanczos3).map_err(Error::leaf)?;
     let info = *stage.output_info();
@@ -57,6 +59,7 @@ fn enlarged(line: Line, pool: &Pool, job: &mut Assembling<'_>) -> Result<Line, E
 fn built(clip: &Clip, from: From, lanes: &[&Pool], target: &Target) -> Result<(End, Control), Error> {
     let (options, control, input) = (options(), Control::new(), clip.input());
     let mut job = Assembling::new(&options, &control);
+    job.pools.extend(lanes.iter().map(|&pool| pool.clone()));
     let demuxer = Demuxer::open(&input, &DemuxerOptions::default()).map_err(Error::leaf)?;
     let stream = demuxer.video().clone();
     let Decoded { line, info, .. } = Decoded::open(demuxer, None, false, &mut job)?;
@@ -74,7 +77,9 @@ fn built(clip: &Clip, from: From, lanes: &[&Pool], target: &Target) -> Result<(E
             Line::Dealt(Lanes::new(line, &labels, append, &mut job)?.0)
         }
     };
-    Ok((End::new(line, &source, Goal::new(target)?, &mut job)?, control))
+    let end = End::new(line, &source, Goal::new(target)?, &mut job)?;
+    job.stock()?;
+    Ok((end, control))
 }
 
 fn run((end, control): (End, Control)) -> Result<(Vec<Digest>, Report), Error> {
@@ -108,6 +113,48 @@ fn frames_that_are_dealt_are_those_of_one_lane() {
             let shares: Vec<_> = shares.map(|stage| stage.items_out).collect();
             let dealt = if lanes.len() == 1 { 0 } else { super::FRAMES };
             assert_eq!(shares.iter().sum::<u64>(), dealt, "{shares:?}");
+        }
+    }
+}
+
+/// What a frame of 64x36 and its enlargement take: Y'CbCr with rows of 256 bytes, and R'G'B' of half precision.
+const YUV: usize = 32 << 10;
+const RGB: usize = 16 << 10;
+const LARGE: usize = 64 << 10;
+
+#[test]
+fn nothing_is_allocated_once_frames_come_however_many_wait() {
+    let Some([first, second]) = pools() else { return };
+    let clip = Clip::new();
+    // Queues of 4, 2, 4 and 4 frames, one that does not fit before each, and the one in the sink.
+    let full = 5 * YUV + 3 * RGB + 5 * LARGE + 6 * LARGE;
+    // All frames of the clip wait, at least those of the first GPU for what it gives back.
+    let cases: [(&[&Pool], usize); 3] =
+        [(&[&first], full), (&[&first, &first], 37 * RGB), (&[&first, &second], 12 * RGB)];
+    for (lanes, waiting_bytes) in cases {
+        for (target, sink) in [(FrameTarget::Digest, "hash"), (FrameTarget::Null, "null")] {
+            let pool = first.clone();
+            let before = Arc::new(OnceLock::new());
+            let known = Arc::clone(&before);
+            let wait = move || {
+                let until = known.get().unwrap() + waiting_bytes;
+                let deadline = Instant::now() + Duration::from_secs(10);
+                while pool.health().used_bytes < until {
+                    assert!(Instant::now() < deadline, "{pool:?}, not {until}");
+                    thread::yield_now();
+                }
+            };
+            let (alive, _ended) = unbounded();
+            let trap = Trap { stage: sink.into(), item: 2, fault: Fault::Call(Arc::new(wait)), alive };
+            let built = trap::with(trap, || built(&clip, From::Gpu, lanes, &Target::Frames(target)));
+            let ready = [&first, &second].map(Pool::health);
+            before.set(ready[0].used_bytes).unwrap();
+            run(built.unwrap()).unwrap();
+            for (pool, ready) in [&first, &second].into_iter().zip(ready) {
+                let end = pool.health();
+                let changed = [end.misses - ready.misses, end.overflowed - ready.overflowed, end.evicted];
+                assert_eq!(changed, [0; 3], "{sink}, {} lanes, {pool:?}: {end:?}", lanes.len());
+            }
         }
     }
 }
