@@ -1,12 +1,26 @@
 use crate::Codec;
 use crate::sys::cuvid;
 
+/// More bytes than packets usually have. What is not written takes no memory.
+pub(crate) const USUAL_PACKET_BYTES: usize = 4 << 20;
+/// More slices than pictures usually have.
+const USUAL_SLICES: usize = 512;
+
 /// A picture to decode, with the bytes that the parser only lends. Its memory can be used again.
-#[derive(Default)]
 pub(crate) struct CodedPicture {
     params: cuvid::PictureParams,
     pub(crate) bitstream: Vec<u8>,
     pub(crate) slice_offsets: Vec<u32>,
+}
+
+impl Default for CodedPicture {
+    fn default() -> Self {
+        Self {
+            params: cuvid::PictureParams::default(),
+            bitstream: Vec::with_capacity(USUAL_PACKET_BYTES),
+            slice_offsets: Vec::with_capacity(USUAL_SLICES),
+        }
+    }
 }
 
 impl CodedPicture {

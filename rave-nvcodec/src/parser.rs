@@ -5,7 +5,7 @@ use std::ffi::{c_int, c_void};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::coded_picture::CodedPicture;
+use crate::coded_picture::{CodedPicture, USUAL_PACKET_BYTES};
 use crate::decoder::surface::{DISPLAY_DELAY, surfaces};
 use crate::sys::cuvid;
 use crate::{Codec, DecodeError, NvdecLibrary};
@@ -136,7 +136,7 @@ impl Parser {
     /// The parameter sets of `extradata` are read at once.
     pub(crate) fn new(library: &NvdecLibrary, codec: Codec, extradata: &[u8]) -> Result<Self, DecodeError> {
         let inbox = Box::into_raw(Box::new(Inbox::new(codec)));
-        let padded = Vec::new();
+        let padded = Vec::with_capacity(USUAL_PACKET_BYTES + PADDING_BYTES);
         let mut parser = Self { library: library.clone(), codec, raw: std::ptr::null_mut(), padded, inbox };
         let mut header = sequence_header(codec, extradata);
         let mut params = cuvid::ParserParams {

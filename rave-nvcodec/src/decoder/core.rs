@@ -13,6 +13,7 @@ use crate::decoder::report::{Counters, DecodeReportHandle, count};
 use crate::decoder::session::Session;
 use crate::decoder::surface::{Sequence, copied_format, merged_color};
 use crate::decoder::{CodedVideo, Corruption, DecoderOptions, Deinterlace};
+use crate::entry::Entry;
 use crate::parser::{Event, Parser};
 use crate::sys::cuvid;
 use crate::timings::PacketTiming;
@@ -39,6 +40,7 @@ pub(crate) struct Core {
     capabilities: Capabilities,
     info: VideoInfo,
     session: Option<Session>,
+    entry: Entry,
     parser: Parser,
     pictures: Pictures,
     /// Pictures that the hardware refused, one after the other.
@@ -67,6 +69,11 @@ impl Core {
         let info =
             VideoInfo { format: frame_format, color: merged_color(said, video.info.color), ..video.info };
         device_layout(info.format, info.width, info.height)?;
+        let copied = copied_format(info.format);
+        if copied != info.format {
+            // While a picture is unpacked it is there twice.
+            pool.expect(device_layout(copied, info.width, info.height)?.size_bytes(), 1);
+        }
         Ok(Self {
             library: library.clone(),
             pool: pool.clone(),
@@ -75,6 +82,7 @@ impl Core {
             capabilities,
             info,
             session: None,
+            entry: Entry::new(video.codec),
             parser,
             pictures: Pictures::default(),
             refused: 0,
@@ -116,6 +124,10 @@ impl Core {
         let codec = self.codec();
         if !codec.is_plausible(&packet.data) {
             return self.damage("its header makes no sense");
+        }
+        if !self.entry.admits(&packet.data) {
+            count(&self.counters().undecodable_at_start);
+            return Ok(());
         }
         self.pictures.begin(codec, packet);
         // Of interlaced video a packet may hold two fields, which the parser takes for two pictures and wants one at a time.
