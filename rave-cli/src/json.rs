@@ -104,6 +104,7 @@ fn decoding(report: &UpscaleReport) -> Value {
         "concealed_frames": decoding.concealed_frames,
         "reconstructed_timestamps": decoding.reconstructed_timestamps,
         "discarded_by_edit_list": decoding.discarded_by_edit_list,
+        "undecodable_at_start": decoding.undecodable_at_start,
         "resized_frames": decoding.resized_frames,
     })
 }

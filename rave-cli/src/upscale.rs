@@ -264,7 +264,7 @@ fn warnings(report: &UpscaleReport) -> Vec<String> {
     warnings
 }
 
-fn counts(report: &UpscaleReport) -> [(&'static str, u64); 10] {
+fn counts(report: &UpscaleReport) -> [(&'static str, u64); 11] {
     let (decoding, inference) = (&report.decoding, &report.inference);
     let damaged_packets = match &report.written {
         Written::File { muxing, .. } => muxing.damaged_packets,
@@ -273,6 +273,10 @@ fn counts(report: &UpscaleReport) -> [(&'static str, u64); 10] {
     [
         ("frames that the source's header announces but that are not there", report.missing_frames),
         ("damaged video packets that could not be decoded", decoding.corrupt_packets),
+        (
+            "packets at the start that give no frame, since they refer to frames before the source's first",
+            decoding.undecodable_at_start,
+        ),
         ("damaged frames that were concealed", decoding.concealed_frames),
         ("damaged packets of other streams that were left out", damaged_packets),
         (

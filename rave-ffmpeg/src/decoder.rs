@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rave_core::{BoxError, FrameInfo, HostFrame, Packet, Stage, Timestamp, VideoInfo};
 
 use crate::alpha::AlphaReader;
+use crate::beginning::Beginning;
 use crate::clock::{Clock, Stamp};
 use crate::convert::Converter;
 use crate::crop::Cropper;
@@ -24,6 +25,8 @@ pub struct DecodeReport {
     pub reconstructed_timestamps: u64,
     /// Packets that an edit list trims: decoded, not shown.
     pub discarded_by_edit_list: u64,
+    /// Packets at the start that gave no frame, since their pictures refer to pictures before it.
+    pub undecodable_at_start: u64,
     /// Frames that were scaled to the first one's size or converted to its format.
     pub resized_frames: u64,
 }
@@ -35,6 +38,7 @@ struct Counters {
     corrupt_packets: AtomicU64,
     reconstructed_timestamps: AtomicU64,
     discarded_by_edit_list: AtomicU64,
+    undecodable_at_start: AtomicU64,
     resized_frames: AtomicU64,
 }
 
@@ -52,6 +56,7 @@ impl DecodeReportHandle {
             corrupt_packets: read(&self.0.corrupt_packets),
             reconstructed_timestamps: read(&self.0.reconstructed_timestamps),
             discarded_by_edit_list: read(&self.0.discarded_by_edit_list),
+            undecodable_at_start: read(&self.0.undecodable_at_start),
             resized_frames: read(&self.0.resized_frames),
         }
     }
@@ -82,6 +87,7 @@ pub struct SoftwareDecoder {
     wanted: Wanted,
     cropper: Cropper,
     clock: Clock,
+    beginning: Beginning,
     report: DecodeReportHandle,
     packets: u64,
     last_error: Option<AvError>,
@@ -161,8 +167,11 @@ impl SoftwareDecoder {
             Error::InputNoFrames { input: shared.input.clone(), stream: shared.index, reason }
         })?;
         let context = opened.ok_or_else(|| Error::DecoderMissing { codec: shared.codec_name.clone() })?;
+        let is_entered = shared.is_untimed || shared.range.start.is_some();
+        let is_whole = !is_entered && matches!(wanted, Wanted::Picture(_));
         Ok(Self {
             context,
+            beginning: if is_whole { Beginning::of_stream() } else { Beginning::unknown() },
             corruption: options.corruption,
             packet: AvPacket::new().map_err(|_| Error::OutOfMemory)?,
             frame: AvFrame::new().map_err(|_| Error::OutOfMemory)?,
@@ -199,6 +208,7 @@ impl SoftwareDecoder {
             self.packet.add_side_data(data.kind, &data.data)?;
         }
         self.packet.set_times(pts, dts, packet.duration_ticks);
+        self.beginning.packet(pts.filter(|_| !packet.is_discarded));
         let flag = |is_set: bool, flag| if is_set { flag } else { 0 };
         self.packet.set_flags(
             flag(packet.is_key, ffi::AV_PKT_FLAG_KEY)
@@ -271,6 +281,8 @@ impl SoftwareDecoder {
                     errors = 0;
                     took = true;
                     let stamp = self.clock.stamp(&self.frame);
+                    let lost = self.beginning.frame(stamp.pts.ticks()) as u64;
+                    self.report.0.undecodable_at_start.fetch_add(lost, Ordering::Relaxed);
                     self.is_preroll &= self.stream.shared.range.is_before(stamp.pts);
                     if self.stream.shows(stamp.pts) {
                         emit(self.convert(stamp)?);

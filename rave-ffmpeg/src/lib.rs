@@ -55,6 +55,7 @@
 
 mod alpha;
 mod alpha_encoder;
+mod beginning;
 mod capability;
 mod clock;
 mod coded;

@@ -59,7 +59,7 @@ pub(crate) fn vp8_is_plausible(data: &[u8]) -> bool {
 }
 
 /// What follows each start code, to the packet's end.
-fn start_codes(data: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn start_codes(data: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut next = payload_start(data, 0);
     std::iter::from_fn(move || {
         let start = next?;

@@ -58,6 +58,7 @@ mod codec;
 mod coded_picture;
 mod decoder;
 mod encoder;
+mod entry;
 mod events;
 mod headers;
 mod join;

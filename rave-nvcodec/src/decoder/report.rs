@@ -19,6 +19,8 @@ pub struct DecodeReport {
     pub reconstructed_timestamps: u64,
     /// Packets that an edit list trims: decoded, not shown.
     pub discarded_by_edit_list: u64,
+    /// Packets left out at the start, since their pictures refer to pictures before it.
+    pub undecodable_at_start: u64,
     /// Frames that were scaled to the first one's size.
     pub resized_frames: u64,
     /// Sequence headers that describe the colour otherwise than [`NvDecoder::info`](crate::NvDecoder::info) does.
@@ -37,6 +39,7 @@ pub(crate) struct Counters {
     pub(crate) corrupt_packets: AtomicU64,
     pub(crate) reconstructed_timestamps: AtomicU64,
     pub(crate) discarded_by_edit_list: AtomicU64,
+    pub(crate) undecodable_at_start: AtomicU64,
     pub(crate) resized_frames: AtomicU64,
     pub(crate) color_conflicts: AtomicU64,
     pub(crate) sessions: AtomicU64,
@@ -76,6 +79,7 @@ impl DecodeReportHandle {
             corrupt_packets: read(&self.0.corrupt_packets),
             reconstructed_timestamps: read(&self.0.reconstructed_timestamps),
             discarded_by_edit_list: read(&self.0.discarded_by_edit_list),
+            undecodable_at_start: read(&self.0.undecodable_at_start),
             resized_frames: read(&self.0.resized_frames),
             color_conflicts: read(&self.0.color_conflicts),
             sessions: read(&self.0.sessions),

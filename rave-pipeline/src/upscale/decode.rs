@@ -56,6 +56,7 @@ fn add(hardware: &rave_nvcodec::DecodeReport, rest: &DecodeReport) -> DecodeRepo
         corrupt_packets: hardware.corrupt_packets + rest.corrupt_packets,
         reconstructed_timestamps: hardware.reconstructed_timestamps + rest.reconstructed_timestamps,
         discarded_by_edit_list: hardware.discarded_by_edit_list + rest.discarded_by_edit_list,
+        undecodable_at_start: hardware.undecodable_at_start + rest.undecodable_at_start,
         resized_frames: hardware.resized_frames + rest.resized_frames,
     }
 }
