@@ -9,9 +9,6 @@ use rave_core::{Layout, VideoInfo};
 use crate::encoder_kind::Kind;
 use crate::{EncoderOptions, Error, Quality};
 
-/// Frames that an encoder may hold for look-ahead, reordering and its threads.
-const FRAMES_PER_ENCODER: usize = 64;
-
 /// Memory that frames may take while they wait for their worker, if that leaves segments of a sensible length.
 const QUEUE_BYTES: usize = 2 << 30;
 
@@ -27,6 +24,8 @@ const MOST_WORKERS: usize = 64;
 pub(crate) struct EncoderPlan {
     workers: usize,
     threads: Option<NonZeroUsize>,
+    /// See [`Kind::frames_held`].
+    frames_per_encoder: usize,
     segment_frames: usize,
     /// Segments are multiples of this.
     group_frames: usize,
@@ -60,8 +59,14 @@ impl EncoderPlan {
             1 => options.threads,
             _ => NonZeroUsize::new(threads_of_each(cores, workers)),
         };
+        Ok(Self { threads, ..Self::of(workers, cores, kind, info, options) })
+    }
+
+    /// With the encoder's own choice of threads.
+    fn of(workers: usize, cores: usize, kind: Kind, info: &VideoInfo, options: &EncoderOptions) -> Self {
         let (segment_frames, group_frames) = segment(workers, info, options);
-        Ok(Self { workers, threads, segment_frames, group_frames })
+        let frames_per_encoder = kind.frames_held(threads_of_each(cores, workers));
+        Self { workers, threads: None, frames_per_encoder, segment_frames, group_frames }
     }
 
     pub(crate) const fn workers(self) -> usize {
@@ -89,11 +94,11 @@ impl EncoderPlan {
         self.segment_frames * (self.workers - 1) / 2 + 4 * self.workers
     }
 
-    /// Frames that are held at most.
+    /// Frames that are held at most, or what else takes as much memory.
     pub(crate) const fn frames_held(self) -> usize {
         match self.workers {
-            1 => FRAMES_PER_ENCODER,
-            _ => self.workers * FRAMES_PER_ENCODER + self.queued_frames(),
+            1 => self.frames_per_encoder,
+            _ => self.workers * self.frames_per_encoder + self.queued_frames(),
         }
     }
 }
@@ -117,13 +122,12 @@ fn refuse(encoder: &str, workers: usize, reason: &str) -> Error {
 /// to reach it by itself.
 fn default_workers(cores: usize, kind: Kind, info: &VideoInfo, options: &EncoderOptions) -> usize {
     const MOST_BY_DEFAULT: usize = 4;
-    const BYTES_PER_CORE: usize = 512 << 20;
+    const BYTES_PER_CORE: usize = 640 << 20;
     if matches!(options.quality, Quality::Bitrate { .. }) || options.max_bitrate.is_some() {
         return 1;
     }
     let fits = |&workers: &usize| {
-        let (segment_frames, group_frames) = segment(workers, info, options);
-        let plan = EncoderPlan { workers, threads: None, segment_frames, group_frames };
+        let plan = EncoderPlan::of(workers, cores, kind, info, options);
         plan.frames_held() * frame_bytes(info) <= cores * BYTES_PER_CORE
     };
     let workers = (cores / kind.busy_cores(info.height)).min(MOST_BY_DEFAULT);
@@ -235,6 +239,22 @@ mod tests {
         assert_eq!(lengths(&options), [40, 40, 80, 120, 120]);
         options.gop = Some(7);
         assert_eq!(lengths(&options), [28, 56, 84, 119, 119]);
+    }
+
+    #[test]
+    fn an_encoder_holds_more_with_more_threads() {
+        let held = |cores, encoder, workers| {
+            let workers = NonZeroUsize::new(workers);
+            let options = EncoderOptions { workers, ..EncoderOptions::new(VideoCodec::Hevc) };
+            plan(cores, encoder, (3840, 2160), &options).frames_held()
+        };
+        // Measured at 4K: 165, 263 and 172 frames' worth of memory with one encoder.
+        assert_eq!(
+            [held(16, "libx265", 1), held(16, "libx264", 1), held(16, "libsvtav1", 1)],
+            [168, 254, 160]
+        );
+        assert_eq!(held(2, "libx264", 1), 128);
+        assert_eq!(held(16, "libx265", 4), 4 * 132 + 115 * 3 / 2 + 16);
     }
 
     #[test]

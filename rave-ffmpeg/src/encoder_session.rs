@@ -1,5 +1,7 @@
 //! Opening an encoder, and one that is open.
 
+use std::num::NonZeroUsize;
+
 use rave_core::{Packet, Rational, TimeBase, VideoInfo};
 
 use crate::encoder_choice::{check_container, check_format, check_size, find};
@@ -22,7 +24,7 @@ pub(crate) enum Samples {
 /// All that an encoder is opened with, so that several can be opened alike.
 pub(crate) struct Template {
     encoder: Encoder,
-    /// With the threads of one worker.
+    /// With the number of workers, and the threads of one of them.
     options: EncoderOptions,
     info: VideoInfo,
     samples: Samples,
@@ -55,7 +57,8 @@ impl Template {
         };
         check_size(&name, info)?;
         let plan = EncoderPlan::new(&name, info, options)?;
-        let options = EncoderOptions { threads: plan.threads(), ..options.clone() };
+        let workers = NonZeroUsize::new(plan.workers());
+        let options = EncoderOptions { threads: plan.threads(), workers, ..options.clone() };
         let private = encoder_settings::private(encoder, &options, info, samples)?;
         let settings = settings(info, &options, container, &private, descriptor.number());
         Ok((Self { encoder, options, info: *info, samples, settings, summary: private.summary }, plan))

@@ -1,6 +1,6 @@
 //! From [`EncoderOptions`] to what each encoder calls them.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 
 use rave_core::{Siting, VideoInfo};
 
@@ -8,6 +8,10 @@ use crate::encoder_kind::{COMMON_PRESETS, DEFAULT_PRESET, Kind};
 use crate::encoder_session::Samples;
 use crate::sys::{AvError, Dictionary, Encoder, EncoderContext};
 use crate::{EncoderOptions, Error, Quality};
+
+/// With fewer threads x265 works on one frame at a time: it leaves them idle at the frame's start and end, and codes pictures
+/// otherwise than with more.
+const X265_THREADS_FOR_TWO_FRAMES: usize = 4;
 
 /// An encoder's private options, and what goes into the codec context.
 pub(crate) struct Private {
@@ -228,6 +232,10 @@ impl Builder<'_> {
                 if let Some(threads) = self.options.threads {
                     self.parameters.push(format!("pools={threads}"));
                     self.private.threads = 0;
+                    let is_shared = self.options.workers > NonZeroUsize::new(1);
+                    if is_shared && threads.get() < X265_THREADS_FOR_TWO_FRAMES {
+                        self.parameters.push("frame-threads=2".to_owned());
+                    }
                 }
                 if let Some(location) = chroma_location(info.color.siting) {
                     self.parameters.push(format!("chromaloc={location}"));

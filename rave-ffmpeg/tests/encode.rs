@@ -179,6 +179,40 @@ fn frames_out_of_order_and_of_another_size_are_refused() {
     assert_eq!(error.code(), rave_core::Code::EncodeFailed, "{error}");
 }
 
+/// A texture that falls fast, so that motion reaches into rows that are not yet coded where frames overlap.
+fn falling(number: usize) -> HostFrame {
+    let layout = Layout::packed(PixelFormat::YUV420P, FALLING.0, FALLING.1).unwrap();
+    let mut buffer = HostBuffer::zeroed(layout.size_bytes());
+    buffer.as_bytes_mut().iter_mut().enumerate().for_each(|(index, sample)| {
+        let (x, y) = (index % FALLING.0 as usize, index / FALLING.0 as usize + 50 * number);
+        *sample = 60 + ((x * x / 7 + y * y / 11) % 120) as u8;
+    });
+    let pts = Timestamp::new(40 * number as i64, info().time_base);
+    Frame::new(buffer, layout, ColorSpec::BT709, FrameInfo::new(pts)).unwrap()
+}
+
+const FALLING: (u32, u32) = (128, 512);
+
+#[test]
+fn shared_libx265_codes_pictures_alike_with_few_threads_and_many() {
+    let info = VideoInfo { width: FALLING.0, height: FALLING.1, ..info() };
+    let pictures = |threads| {
+        let options = EncoderOptions { threads: NonZeroUsize::new(threads), ..options(VideoCodec::Hevc, 2) };
+        let container = Container::from_path("a.mkv".as_ref()).unwrap();
+        let mut encoder = SoftwareEncoder::new(&info, &options, &container).unwrap();
+        let mut packets = Vec::new();
+        for number in 0..SEGMENT {
+            encoder.process(falling(number), &mut |packet| packets.push(packet)).unwrap();
+        }
+        encoder.finish(&mut |packet| packets.push(packet)).unwrap();
+        // Those of the segments' starts hold the encoder's settings, too.
+        packets.retain(|packet| !packet.is_key);
+        packets
+    };
+    let (few, many) = (pictures(2), pictures(8));
+    assert!(few.len() > SEGMENT / 2 && few == many);
+}
+
 #[test]
 fn what_workers_hold_is_counted() {
     let held = |workers| SoftwareEncoder::frames_held(&info(), &options(VideoCodec::Hevc, workers)).unwrap();
