@@ -1,7 +1,10 @@
+use std::convert::Infallible;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
+use std::time::Duration;
 use std::{env, io, process, thread};
 
 use rave_pipeline::{Control, Error};
@@ -23,25 +26,45 @@ impl Stop {
     }
 }
 
-/// From now on, the first signal ends the input, the second abandons the job.
-pub fn watch(control: &Control) -> io::Result<Stop> {
+/// What is dropped when everything is open and the work begins.
+pub struct Opening(#[expect(dead_code, reason = "its end is the message")] Sender<Infallible>);
+
+/// From now on, the first signal ends the input, the second abandons the job. While the job is being opened, the first
+/// ends the program.
+pub fn watch(control: &Control) -> io::Result<(Stop, Opening)> {
     // A file that grows too long is then an error of the write.
     flag::register(SIGXFSZ, Arc::default())?;
     let mut signals = Signals::new(wanted())?;
     let stop = Stop::default();
     let (seen, control) = (Arc::clone(&stop.0), control.clone());
+    let (opening, opened) = mpsc::channel();
     thread::Builder::new().name("signals".into()).spawn(move || {
         for signal in signals.forever() {
             seen.store(signal, Ordering::Relaxed);
             if control.is_finishing() {
                 control.abandon();
-            } else {
+                continue;
+            }
+            let is_opening = matches!(opened.try_recv(), Err(TryRecvError::Empty));
+            if !is_opening {
                 say!("rave: finishing the file at this frame; once more to abandon it");
-                control.finish();
+            }
+            control.finish();
+            if is_opening {
+                end_of_opening(&opened, signal);
             }
         }
     })?;
-    Ok(stop)
+    Ok((stop, Opening(opening)))
+}
+
+/// Waits for an opening that sees that it is to end, but not for one that hangs, as that of a pipe without a writer.
+fn end_of_opening(opened: &Receiver<Infallible>, signal: i32) {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    if let Err(RecvTimeoutError::Timeout) = opened.recv_timeout(PATIENCE) {
+        say!("rave: abandoned, nothing was written");
+        low_level::exit(128 + signal);
+    }
 }
 
 /// A folder for files that go away with it, whether the program ends by itself or by a signal.

@@ -8,7 +8,7 @@ use rave_ffmpeg::{
     MuxerOptions, Quality, Selection, StreamOutcome, StreamPlan, VideoCodec,
 };
 use rave_pipeline::{
-    Destination, Error, Existing, Finding, FrameTarget, Queues, Target, UpscaleJob, UpscaleOptions,
+    Control, Destination, Error, Existing, Finding, FrameTarget, Queues, Target, UpscaleJob, UpscaleOptions,
     UpscalePlan, UpscaleReport, Verdict, Written,
 };
 use rave_tensorrt::Runtime;
@@ -24,15 +24,12 @@ pub fn run(args: &UpscaleArgs) -> Result<u8, BoxError> {
     let report = args.reporting.report.as_deref();
     let read: Vec<_> = files::of_input(&input).into_iter().chain(args.inference.files()).collect();
     files::check(report.as_slice(), &read, target.path(), options.existing)?;
+    let control = Control::new();
+    let (stop, opening) = signals::watch(&control).map_err(Error::Thread)?;
     let runtime = runtime(args.inference.ort_lib.as_deref())?;
-    let job = UpscaleJob::open(&runtime, &input, &target, &options)?;
-    let stop = signals::watch(&job.control()).map_err(Error::Thread)?;
-    if !args.reporting.quiet {
-        announce(job.plan());
-    }
-    let mut display = Display::new(&args.reporting);
-    let result = job.run(|progress| display.update(progress));
-    display.end();
+    let opened = UpscaleJob::open_stoppable(&runtime, &input, &target, &options, &control);
+    drop(opening);
+    let result = opened.and_then(|job| work(args, job));
     match (result, stop.exit_status()) {
         (Ok(report), status) => {
             conclude(args, &report)?;
@@ -44,6 +41,16 @@ pub fn run(args: &UpscaleArgs) -> Result<u8, BoxError> {
         }
         (Err(error), _) => Err(error.into()),
     }
+}
+
+fn work(args: &UpscaleArgs, job: UpscaleJob) -> Result<UpscaleReport, Error> {
+    if !args.reporting.quiet {
+        announce(job.plan());
+    }
+    let mut display = Display::new(&args.reporting);
+    let result = job.run(|progress| display.update(progress));
+    display.end();
+    result
 }
 
 pub fn input(path: &Path) -> Input {

@@ -387,6 +387,26 @@ mod signals {
     }
 
     #[test]
+    fn an_interrupt_while_the_input_is_opened_ends_the_program() {
+        let folder = Folder::new();
+        let pipe = folder.file("pipe.mkv");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let mut rave = std::process::Command::new("env");
+        rave.args(["--default-signal=INT", env!("CARGO_BIN_EXE_rave"), "-v", "-i"]).arg(&pipe).arg("-o");
+        rave.arg(folder.file("out.mkv")).stdin(Stdio::null()).stderr(Stdio::piped());
+        let mut job = Job(rave.spawn().unwrap());
+        // Once the pipe has a reader, the program is opening it; without a byte it will never be done.
+        let writer = fs::OpenOptions::new().write(true).open(&pipe).unwrap();
+        job.interrupt();
+        assert_eq!(job.status(), Some(130));
+        let words: Vec<_> =
+            BufReader::new(job.0.stderr.take().unwrap()).lines().map(Result::unwrap).collect();
+        assert_eq!(words.last().map(String::as_str), Some("rave: abandoned, nothing was written"));
+        assert_eq!(folder.names(), ["pipe.mkv"]);
+        drop(writer);
+    }
+
+    #[test]
     fn the_second_interrupt_leaves_nothing() {
         let folder = Folder::new();
         let (mut job, mut lines) = Job::start(&folder);
