@@ -128,7 +128,7 @@ impl Stage for Deinterlace {
 
     fn process(&mut self, frame: HostFrame, emit: &mut dyn FnMut(HostFrame)) -> Result<(), BoxError> {
         let size = (self.layout.width(), self.layout.height());
-        crate::convert::check_layout(frame.layout(), self.format, size)?;
+        frame.layout().check(self.format, size)?;
         self.step(Some(frame), emit);
         Ok(())
     }

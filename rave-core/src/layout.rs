@@ -118,6 +118,20 @@ impl Layout {
         self.height
     }
 
+    /// Refuses every other format and size, in pixels: for a stage that was given a frame, before it looks at its samples.
+    ///
+    /// # Errors
+    /// [`Error::Layout`] with what was given and what was wanted.
+    pub fn check(&self, format: PixelFormat, (width, height): (u32, u32)) -> Result<(), Error> {
+        if (self.format, self.width, self.height) == (format, width, height) {
+            return Ok(());
+        }
+        let (is, has_width, has_height) = (self.format, self.width, self.height);
+        Err(Error::Layout(format!(
+            "a frame of {is} {has_width}x{has_height} was given to a stage for {format} {width}x{height}"
+        )))
+    }
+
     /// The planes, in the format's order.
     pub fn planes(&self) -> &[Plane] {
         &self.planes[..self.format.plane_count()]
@@ -221,5 +235,14 @@ mod tests {
         assert!(of(&[(0, 9), (36, 8)]).is_err(), "stride splits a sample");
         assert!(of(&[(0, 8), (30, 8)]).is_err(), "planes overlap");
         assert!(of(&[(0, (usize::MAX / 2) & !1), (32, 8)]).is_err(), "overflow");
+    }
+
+    #[test]
+    fn another_format_or_size_is_refused() {
+        let layout = Layout::packed(PixelFormat::NV12, 4, 2).unwrap();
+        assert_eq!(layout.check(PixelFormat::NV12, (4, 2)), Ok(()));
+        for (format, size) in [(PixelFormat::NV12, (2, 4)), (PixelFormat::P010, (4, 2))] {
+            assert!(layout.check(format, size).is_err(), "{format} {size:?}");
+        }
     }
 }

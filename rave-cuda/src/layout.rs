@@ -43,21 +43,6 @@ pub(crate) fn param_planes(layout: &Layout) -> [Plane; 3] {
     planes
 }
 
-/// Refuses a frame that is not what a stage was built for.
-pub(crate) fn check_frame(
-    layout: &Layout,
-    format: PixelFormat,
-    (width, height): (u32, u32),
-) -> Result<(), Error> {
-    if layout.format() == format && (layout.width(), layout.height()) == (width, height) {
-        return Ok(());
-    }
-    let (is, has_width, has_height) = (layout.format(), layout.width(), layout.height());
-    Err(Error::Layout(format!(
-        "a frame of {is} {has_width}x{has_height} was given to a stage for {format} {width}x{height}"
-    )))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,13 +53,5 @@ mod tests {
         assert_eq!(rgb, Layout::packed(PixelFormat::RGB_F16, 321, 241).unwrap());
         let nv12 = device_layout(PixelFormat::NV12, 321, 241).unwrap();
         assert!(nv12.planes().iter().all(|plane| plane.stride_bytes == 512 && plane.offset_bytes % 256 == 0));
-    }
-
-    #[test]
-    fn a_frame_of_another_kind_is_refused() {
-        let layout = device_layout(PixelFormat::NV12, 4, 2).unwrap();
-        assert!(check_frame(&layout, PixelFormat::NV12, (4, 2)).is_ok());
-        assert!(check_frame(&layout, PixelFormat::NV12, (2, 4)).is_err());
-        assert!(check_frame(&layout, PixelFormat::P010, (4, 2)).is_err());
     }
 }

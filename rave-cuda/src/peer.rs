@@ -5,7 +5,6 @@ use rave_core::{BoxError, DeviceTimes, Layout, Stage, VideoInfo};
 
 use crate::buffer::CudaFrame;
 use crate::error::{During, Error};
-use crate::layout::check_frame;
 use crate::pool::Pool;
 use crate::stream::Stream;
 use crate::timer::WorkTimer;
@@ -73,7 +72,7 @@ impl PeerCopy {
     /// [`Error::Frame`] if format or size are not those of the [`VideoInfo`]; as for [`Pool::take`]; [`Error::Cuda`] if the
     /// driver refuses the copy.
     pub fn copy(&mut self, frame: &CudaFrame) -> Result<CudaFrame, Error> {
-        check_frame(frame.layout(), self.info.format, (self.info.width, self.info.height))?;
+        frame.layout().check(self.info.format, (self.info.width, self.info.height))?;
         let layout = *frame.layout();
         let mut copied = self.to.frame(layout, frame.color(), frame.info())?;
         let enqueued = self.enqueue(frame, &mut copied, &layout);

@@ -9,7 +9,7 @@ use crate::buffer::{CudaBuffer, CudaFrame};
 use crate::error::Error;
 use crate::filter::Filter;
 use crate::kernels::{Entry, Geometry, Launch, Topic};
-use crate::layout::{check_frame, device_layout, kind, max_code, param_planes};
+use crate::layout::{device_layout, kind, max_code, param_planes};
 use crate::params::{Params, Plane, Resample};
 use crate::pool::Pool;
 use crate::stream::Stream;
@@ -71,7 +71,7 @@ impl CudaResize {
     /// # Errors
     /// [`Error::Frame`] if format or size are not those of the [`VideoInfo`]; as for [`Pool::take`].
     pub fn resize(&mut self, frame: &CudaFrame) -> Result<CudaFrame, Error> {
-        check_frame(frame.layout(), self.plan.format, self.plan.input)?;
+        frame.layout().check(self.plan.format, self.plan.input)?;
         let mut output = self.pool.frame(self.layout, frame.color(), frame.info())?;
         let mut middle = self.pool.take(self.plan.middle_bytes)?;
         let mut tables = [const { None }; MOST_FILTERS];

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::buffer::{CudaBuffer, CudaFrame};
 use crate::error::{During, Error};
-use crate::layout::{check_frame, device_layout};
+use crate::layout::device_layout;
 use crate::pool::Pool;
 use crate::stream::Stream;
 use crate::timer::WorkTimer;
@@ -107,7 +107,7 @@ impl Upload {
     /// # Errors
     /// [`Error::Frame`] if format or size are not those of the [`VideoInfo`]; as for [`Pool::take`].
     pub fn upload(&mut self, frame: &HostFrame) -> Result<CudaFrame, Error> {
-        check_frame(frame.layout(), self.info.format, (self.info.width, self.info.height))?;
+        frame.layout().check(self.info.format, (self.info.width, self.info.height))?;
         let mut target = self.pool.frame(self.layout, frame.color(), frame.info())?;
         self.staging.rotate_left(1);
         let staging = &mut self.staging[0];
@@ -191,9 +191,14 @@ impl Download {
         })
     }
 
+    /// The pool in host memory that its frames come from, and what each of them takes, in bytes.
+    pub fn memory(&self) -> (HostPool, usize) {
+        (self.pool.clone(), self.layout.size_bytes())
+    }
+
     /// Enqueues the copy of one frame, and gives the oldest on its way if all staging is taken.
     fn push(&mut self, frame: &CudaFrame) -> Result<Option<HostFrame>, Error> {
-        check_frame(frame.layout(), self.info.format, (self.info.width, self.info.height))?;
+        frame.layout().check(self.info.format, (self.info.width, self.info.height))?;
         let ready = if self.idle.is_empty() { self.pop()? } else { None };
         let Some(mut staging) = self.idle.pop_front() else { return Ok(ready) };
         let needed = frame.layout().size_bytes();

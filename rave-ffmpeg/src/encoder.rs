@@ -189,15 +189,15 @@ impl SoftwareEncoder {
     }
 
     fn wrap(&mut self, frame: HostFrame) -> Result<AvFrame, Error> {
-        check_frame(&frame, &self.info, self.info.format)?;
+        frame.layout().check(self.info.format, (self.info.width, self.info.height))?;
         let order = format::plane_order(self.info.format);
         AvFrame::from_host(frame, self.format_number, order).map_err(|_| Error::OutOfMemory)
     }
 
     /// A frame and its alpha as one of libav's.
     pub(crate) fn wrap_with_alpha(&mut self, frame: HostFrame, alpha: HostFrame) -> Result<AvFrame, Error> {
-        let sample = self.info.format.sample();
-        check_frame(&alpha, &self.info, PixelFormat::Gray { sample })?;
+        let format = PixelFormat::Gray { sample: self.info.format.sample() };
+        alpha.layout().check(format, (self.info.width, self.info.height))?;
         let mut wrapped = self.wrap(frame)?;
         wrapped.attach_alpha(alpha).map_err(|_| Error::OutOfMemory)?;
         Ok(wrapped)
@@ -223,23 +223,6 @@ impl SoftwareEncoder {
             Work::Shared(workers) => workers.encode(frame, ticks, &mut timed),
         }
     }
-}
-
-/// Whether a frame is of the size that was announced, and of this format.
-fn check_frame(frame: &HostFrame, info: &VideoInfo, format: PixelFormat) -> Result<(), Error> {
-    let layout = frame.layout();
-    if (layout.format(), layout.width(), layout.height()) == (format, info.width, info.height) {
-        return Ok(());
-    }
-    let reason = format!(
-        "a frame of {}x{} {} came where {}x{} {format} was announced",
-        layout.width(),
-        layout.height(),
-        layout.format(),
-        info.width,
-        info.height,
-    );
-    Err(rave_core::Error::Layout(reason).into())
 }
 
 impl Stage for SoftwareEncoder {

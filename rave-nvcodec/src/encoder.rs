@@ -217,15 +217,8 @@ impl NvEncoder {
     }
 
     fn check_frame(&mut self, frame: &CudaFrame) -> Result<Timestamp, EncodeError> {
-        let (layout, info) = (frame.layout(), &self.info);
-        if (layout.format(), layout.width(), layout.height()) != (info.format, info.width, info.height) {
-            let (width, height, format) = (layout.width(), layout.height(), layout.format());
-            let reason = format!(
-                "a frame of {width}x{height} {format} came where {}x{} {} was announced",
-                info.width, info.height, info.format
-            );
-            return Err(rave_core::Error::Layout(reason).into());
-        }
+        let info = &self.info;
+        frame.layout().check(info.format, (info.width, info.height))?;
         let now = frame.info().pts.rescale(info.time_base);
         if let Some(last) = self.last_pts.filter(|&last| last >= now) {
             return Err(EncodeError::FrameOrder { frame: self.frames, now, last });

@@ -62,7 +62,7 @@ impl Lane {
     ) -> Result<(), Error> {
         let first = outputs.len();
         for frame in frames {
-            self.check(frame.layout())?;
+            frame.layout().check(self.input.format(), (self.input.width(), self.input.height()))?;
             outputs.push(HostFrame::from_pool(&self.pool, self.output, frame.color(), frame.info()));
         }
         let outputs = &mut outputs[first..];
@@ -74,16 +74,6 @@ impl Lane {
             frames.iter().zip(outputs).for_each(|(frame, output)| chroma.upscale(frame, output));
         }
         Ok(())
-    }
-
-    fn check(&self, layout: &Layout) -> Result<(), FrameError> {
-        let of = |layout: &Layout| (layout.format(), layout.width(), layout.height());
-        if of(layout) == of(&self.input) {
-            return Ok(());
-        }
-        let text = |(format, width, height)| format!("{format} {width}x{height}");
-        let (is, promised) = (text(of(layout)), text(of(&self.input)));
-        Err(FrameError::Layout(format!("a frame of {is} came where {promised} was promised")))
     }
 
     fn run<T: Element>(&mut self, frames: &[HostFrame], outputs: &mut [HostFrame]) -> Result<(), Error> {

@@ -127,8 +127,8 @@ impl Converter {
     /// # Errors
     /// [`Error::Layout`] if format or size of a frame are not those that the converter was made for.
     pub fn convert(&mut self, source: &HostFrame, target: &mut HostFrame) -> Result<(), Error> {
-        check_layout(source.layout(), self.input, self.size)?;
-        check_layout(target.layout(), self.output, self.size)?;
+        source.layout().check(self.input, self.size)?;
+        target.layout().check(self.output, self.size)?;
         let (source, target) = (Source::new(source), Target::new(target));
         match &mut self.path {
             Path::ToRgb(path) => path.run(source, target),
@@ -137,20 +137,6 @@ impl Converter {
         }
         Ok(())
     }
-}
-
-pub(crate) fn check_layout(
-    layout: &Layout,
-    format: PixelFormat,
-    (width, height): (u32, u32),
-) -> Result<(), Error> {
-    if layout.format() == format && (layout.width(), layout.height()) == (width, height) {
-        return Ok(());
-    }
-    let (is, has_width, has_height) = (layout.format(), layout.width(), layout.height());
-    Err(Error::Layout(format!(
-        "a frame of {is} {has_width}x{has_height} was given to a conversion of {format} {width}x{height}"
-    )))
 }
 
 #[derive(Clone, Copy)]

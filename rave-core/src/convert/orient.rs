@@ -102,7 +102,7 @@ impl Orient {
     /// [`Error::Layout`] if format or size are not those of the [`VideoInfo`] that the stage was built from.
     pub fn orient(&self, frame: &HostFrame) -> Result<HostFrame, Error> {
         let size = (self.input.width(), self.input.height());
-        super::check_layout(frame.layout(), self.input.format(), size)?;
+        frame.layout().check(self.input.format(), size)?;
         let mut output = HostFrame::from_pool(&self.pool, self.layout, frame.color(), frame.info());
         for plane in 0..self.layout.format().plane_count() {
             match self.layout.format().sample() {

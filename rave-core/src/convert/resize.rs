@@ -75,7 +75,7 @@ impl Resize {
     /// [`Error::Layout`] if format or size are not those of the [`VideoInfo`] that the stage was built from.
     pub fn resize(&mut self, frame: &HostFrame) -> Result<HostFrame, Error> {
         let size = (self.input.width(), self.input.height());
-        super::check_layout(frame.layout(), self.input.format(), size)?;
+        frame.layout().check(self.input.format(), size)?;
         let mut output = HostFrame::from_pool(&self.pool, self.layout, frame.color(), frame.info());
         let (source, mut target) = (Source::new(frame), Target::new(&mut output));
         for pass in &mut self.planes {

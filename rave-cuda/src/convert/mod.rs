@@ -7,7 +7,7 @@ use rave_core::{BoxError, ChromaFilter, ColorSpec, DeviceTimes, Layout, PixelFor
 use crate::buffer::{Access, CudaFrame, Use};
 use crate::device::Device;
 use crate::error::Error;
-use crate::layout::{check_frame, device_layout};
+use crate::layout::device_layout;
 use crate::params::MAX_FRAMES;
 use crate::pool::Pool;
 use crate::stream::Stream;
@@ -91,8 +91,8 @@ impl CudaConverter {
         (sources, from): (&[Access<'_>], &Layout),
         (targets, to): (&[Access<'_>], &Layout),
     ) -> Result<(), Error> {
-        check_frame(from, self.input, self.size)?;
-        check_frame(to, self.output, self.size)?;
+        from.check(self.input, self.size)?;
+        to.check(self.output, self.size)?;
         let permits = |accesses: &[Access<'_>], right, layout: &Layout| {
             accesses.iter().all(|access| access.permits(stream, right, layout.size_bytes()))
         };
@@ -124,8 +124,8 @@ impl CudaConverter {
         let to = targets.iter().map(|frame| *frame.layout());
         let (from, to) = (from.collect::<Vec<_>>(), to.collect::<Vec<_>>());
         let (Some(&first_from), Some(&first_to)) = (from.first(), to.first()) else { return Ok(None) };
-        check_frame(&first_from, self.input, self.size)?;
-        check_frame(&first_to, self.output, self.size)?;
+        first_from.check(self.input, self.size)?;
+        first_to.check(self.output, self.size)?;
         let alike =
             from.iter().all(|layout| *layout == first_from) && to.iter().all(|layout| *layout == first_to);
         if !alike || from.len() != to.len() {

@@ -105,7 +105,7 @@ fn frames_that_do_not_fit_are_refused() {
         NvEncoder::new(&library, &pool, &announced, &NvencOptions::new(NvencCodec::H264)).unwrap();
     let frame = Upload::new(&pool, &other).unwrap().upload(&clip(&other, Rate::Constant, 1)[0]).unwrap();
     let error = encoder.process(frame, &mut |_| {}).unwrap_err();
-    assert_eq!(error.to_string(), "a frame of 64x32 nv12 came where 66x34 nv12 was announced");
+    assert_eq!(error.to_string(), "a frame of nv12 64x32 was given to a stage for nv12 66x34");
     let mut upload = Upload::new(&pool, &announced).unwrap();
     let frame = clip(&announced, Rate::Constant, 1).remove(0);
     encoder.process(upload.upload(&frame).unwrap(), &mut |_| {}).unwrap();

@@ -165,18 +165,10 @@ impl DeviceLane {
         })
     }
 
-    /// Whether a frame is of the kind that was promised.
+    /// Whether a frame is of the kind that was announced.
     pub(super) fn check(&self, layout: &Layout) -> Result<(), FrameError> {
-        let is = (layout.format(), layout.width(), layout.height());
-        if is == self.input {
-            return Ok(());
-        }
-        let text = |(format, width, height)| format!("{format} {width}x{height}");
-        Err(FrameError::Layout(format!(
-            "a frame of {} came where {} was promised",
-            text(is),
-            text(self.input)
-        )))
+        let (format, width, height) = self.input;
+        layout.check(format, (width, height))
     }
 
     fn is_whole(&self) -> bool {
