@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Memory that a frame's planes lie in. Where it is (host, a device) is the implementing type.
 pub trait Buffer: Send + 'static {
@@ -64,37 +64,59 @@ impl Drop for HostBuffer {
 
 /// Host buffers that are used again, so that a long job neither allocates nor faults pages per frame.
 ///
-/// Clones share the same buffers. A taken buffer holds what its last user left in it.
+/// Clones share the same buffers. A taken buffer holds what its last user left in it. As many free buffers are kept as were
+/// [stocked](Self::stock), at least 16.
 #[derive(Clone, Default)]
 pub struct HostPool {
     shelves: Arc<Shelves>,
 }
 
 struct Shelves {
-    free: Mutex<Vec<Vec<Block>>>,
+    free: Mutex<Free>,
 }
 
-/// Free buffers that a pool keeps; more are returned to the system.
+struct Free {
+    /// The one that came back last, and so is likeliest in a cache, is at the end.
+    buffers: Vec<Vec<Block>>,
+    /// How many are kept; more are returned to the system.
+    most: usize,
+}
+
+/// Free buffers that a pool keeps unless more were stocked.
 const MAX_FREE: usize = 16;
 
 impl Default for Shelves {
     fn default() -> Self {
-        Self { free: Mutex::new(Vec::with_capacity(MAX_FREE)) }
+        Self { free: Mutex::new(Free { buffers: Vec::with_capacity(MAX_FREE), most: MAX_FREE }) }
     }
 }
 
 impl Shelves {
+    fn free(&self) -> MutexGuard<'_, Free> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn put_back(&self, blocks: Vec<Block>) {
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        if free.len() < MAX_FREE {
-            free.push(blocks);
+        let mut free = self.free();
+        if free.buffers.len() < free.most {
+            free.buffers.push(blocks);
         }
     }
 
     fn take(&self, block_count: usize) -> Option<Vec<Block>> {
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let index = free.iter().rposition(|blocks| blocks.len() == block_count)?;
-        Some(free.swap_remove(index))
+        let buffers = &mut self.free().buffers;
+        let index = buffers.iter().rposition(|blocks| blocks.len() == block_count)?;
+        Some(buffers.remove(index))
+    }
+
+    fn stock(&self, block_count: usize, count: usize) {
+        let mut free = self.free();
+        let Free { buffers, most } = &mut *free;
+        let missing =
+            count.saturating_sub(buffers.iter().filter(|blocks| blocks.len() == block_count).count());
+        *most = (*most).max(buffers.len() + missing);
+        buffers.reserve(*most - buffers.len());
+        buffers.extend((0..missing).map(|_| vec![0; block_count]));
     }
 }
 
@@ -110,11 +132,17 @@ impl HostPool {
         let blocks = self.shelves.take(block_count).unwrap_or_else(|| vec![0; block_count]);
         HostBuffer { blocks, len_bytes, home: Some(Arc::clone(&self.shelves)) }
     }
+
+    /// Has at least `count` free buffers of `len_bytes`, so that so many can be taken at the same time without an allocation.
+    /// Memory that was never written costs addresses, but nothing else, on most systems.
+    pub fn stock(&self, len_bytes: usize, count: usize) {
+        self.shelves.stock(len_bytes.div_ceil(BLOCK_BYTES), count);
+    }
 }
 
 impl fmt::Debug for HostPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let free = self.shelves.free.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let free = self.shelves.free().buffers.len();
         write!(f, "HostPool({free} free)")
     }
 }
@@ -141,6 +169,22 @@ mod tests {
         let buffer = pool.take(1);
         drop(pool);
         assert_eq!(buffer.len_bytes(), 1);
+    }
+
+    #[test]
+    fn what_is_stocked_is_taken_and_kept() {
+        let pool = HostPool::new();
+        drop(pool.take(64));
+        for _ in 0..2 {
+            pool.stock(64, 2 * MAX_FREE);
+            assert_eq!(format!("{pool:?}"), format!("HostPool({} free)", 2 * MAX_FREE));
+        }
+        let addresses = |count: usize| {
+            let taken: Vec<_> = (0..count).map(|_| pool.take(60)).collect();
+            taken.iter().map(|buffer| buffer.as_bytes().as_ptr()).collect::<std::collections::BTreeSet<_>>()
+        };
+        let first = addresses(2 * MAX_FREE);
+        assert_eq!((first.len(), addresses(2 * MAX_FREE)), (2 * MAX_FREE, first.clone()));
     }
 
     #[test]

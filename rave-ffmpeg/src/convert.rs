@@ -34,6 +34,10 @@ impl Converter {
         })
     }
 
+    pub(crate) fn memory(&self) -> (HostPool, usize) {
+        (self.pool.clone(), self.layout.size_bytes())
+    }
+
     /// The frame, and whether it was not of the first frame's size and format.
     pub(crate) fn convert(&mut self, frame: &AvFrame, info: FrameInfo) -> Result<(HostFrame, bool), Error> {
         let shape = Shape { width: frame.width(), height: frame.height(), format: frame.format() };

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rave_core::{BoxError, FrameInfo, HostFrame, Packet, Stage, Timestamp, VideoInfo};
+use rave_core::{BoxError, FrameInfo, HostFrame, HostPool, Packet, Stage, Timestamp, VideoInfo};
 
 use crate::alpha::AlphaReader;
 use crate::beginning::Beginning;
@@ -191,6 +191,14 @@ impl SoftwareDecoder {
     /// What is true of every frame.
     pub fn info(&self) -> &VideoInfo {
         &self.info
+    }
+
+    /// The pool that its frames come from, and what each of them takes, in bytes; `None` if they are cut or read in another way.
+    pub fn memory(&self) -> Option<(HostPool, usize)> {
+        match &self.wanted {
+            Wanted::Picture(converter) if !self.stream.is_cropped() => Some(converter.memory()),
+            Wanted::Picture(_) | Wanted::Alpha(_) => None,
+        }
     }
 
     /// Counts that can be read while the decoder works.

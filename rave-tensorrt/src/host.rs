@@ -33,13 +33,9 @@ impl Upscaler<HostBuffer> {
         let report = ReportHandle::new(Provider::Cpu, tile_size(&axes));
         report.update(|report| (report.batch, report.batch_reason) = (batch, reason));
         let lanes = lanes(&info, model.weights_bytes(), (&axes, batch), model.threads());
-        let parts = Parts {
-            input,
-            output: Layout::packed(output_info.format, output_info.width, output_info.height)?,
-            axes,
-            pool: HostPool::new(),
-            report: report.clone(),
-        };
+        let output = Layout::packed(output_info.format, output_info.width, output_info.height)?;
+        let (pool, frame_bytes) = (HostPool::new(), output.size_bytes());
+        let parts = Parts { input, output, axes, pool: pool.clone(), report: report.clone() };
         let workers = if lanes.count == 1 {
             Workers::Here(Box::new(parts.lane(model)?))
         } else {
@@ -49,7 +45,7 @@ impl Upscaler<HostBuffer> {
         let gathering = Gathering::new(batch);
         // One for each worker, which may all have frames, and one that is emptied.
         let empty = (0..=lanes.count).map(|_| Vec::with_capacity(batch)).collect();
-        let work = HostWork { workers, batch, gathering, next_number: 0, empty };
+        let work = HostWork { workers, batch, gathering, next_number: 0, pool, frame_bytes, empty };
         Ok(Self { memory_bytes: lanes.memory_bytes, info, output_info, report, work: Box::new(work) })
     }
 }
@@ -81,6 +77,9 @@ struct HostWork {
     batch: usize,
     gathering: Gathering<HostFrame>,
     next_number: u64,
+    pool: HostPool,
+    /// What a frame takes of it.
+    frame_bytes: usize,
     /// Vectors of frames that were emitted, to be used again.
     empty: Vec<Vec<HostFrame>>,
 }
@@ -135,6 +134,10 @@ impl Work<HostBuffer> for HostWork {
 
     fn device_times(&self) -> Option<DeviceTimes> {
         None
+    }
+
+    fn memory(&self) -> Option<(HostPool, usize)> {
+        Some((self.pool.clone(), self.frame_bytes))
     }
 }
 

@@ -1,7 +1,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use rave_core::{BoxError, Buffer, DeviceTimes, Error as FrameError, Frame, PixelFormat, Stage, VideoInfo};
+use rave_core::{
+    BoxError, Buffer, DeviceTimes, Error as FrameError, Frame, HostPool, PixelFormat, Stage, VideoInfo,
+};
 
 use crate::error::Error;
 use crate::info::ModelInfo;
@@ -54,6 +56,9 @@ pub(crate) trait Work<B>: Send {
 
     /// When the network ran, on a device.
     fn device_times(&self) -> Option<DeviceTimes>;
+
+    /// The pool in host memory that frames come from, and what each takes in bytes.
+    fn memory(&self) -> Option<(HostPool, usize)>;
 }
 
 impl<B> Upscaler<B> {
@@ -72,6 +77,11 @@ impl<B> Upscaler<B> {
     /// Frames that are worked on at once.
     pub fn frames_at_once(&self) -> usize {
         self.work.frames_at_once()
+    }
+
+    /// The pool in host memory that its frames come from, and what each of them takes, in bytes; `None` on a GPU.
+    pub fn memory(&self) -> Option<(HostPool, usize)> {
+        self.work.memory()
     }
 
     /// What it does, for as long as anybody wants to know.

@@ -47,6 +47,11 @@ impl Convert {
         &self.output
     }
 
+    /// The pool that its frames come from, and what each of them takes, in bytes.
+    pub fn memory(&self) -> (HostPool, usize) {
+        (self.pool.clone(), self.layout.size_bytes())
+    }
+
     /// Converts one frame; its time and field order stay. Its colour is taken to be that of the [`VideoInfo`].
     ///
     /// # Errors

@@ -43,7 +43,7 @@ pub(super) fn model_alone(
         Network::Host(model) => {
             let frame = to_model.convert(pictures.frame(&HostPool::new(), 0)).map_err(Error::leaf)?;
             let upscaler = Upscaler::<HostBuffer>::new(*model, &info, &options).map_err(Error::leaf)?;
-            alone(upscaler, copies(frame, frames), NullSink::new(), start)
+            alone(upscaler, copies(frame, HostPool::new(), frames), NullSink::new(), start)
         }
         Network::Device(model, _) => {
             let opening = start.elapsed();

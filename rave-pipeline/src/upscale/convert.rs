@@ -1,7 +1,8 @@
 //! Conversions of frames, in host memory or on a GPU, in one step or two.
 
 use rave_core::{
-    BoxError, ChromaFilter, ColorSpec, Convert, DeviceTimes, Dither, HostFrame, PixelFormat, Stage, VideoInfo,
+    BoxError, ChromaFilter, ColorSpec, Convert, DeviceTimes, Dither, HostFrame, HostPool, PixelFormat, Stage,
+    VideoInfo,
 };
 use rave_cuda::{CudaConvert, CudaFrame, Pool, device_layout};
 
@@ -75,6 +76,11 @@ impl Conversions {
 
     pub(super) const fn output_info(&self) -> &VideoInfo {
         &self.output
+    }
+
+    /// The pool that the frames come from, and what each takes in bytes.
+    pub(super) fn memory(&self) -> Option<(HostPool, usize)> {
+        self.steps.last().map(Convert::memory)
     }
 
     pub(super) fn convert(&mut self, frame: HostFrame) -> Result<HostFrame, rave_core::Error> {

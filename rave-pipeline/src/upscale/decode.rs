@@ -120,13 +120,15 @@ impl Decoded {
         job.choices.push(Choice { part: Part::Decoder, taken: "software".into(), refused });
         job.memory.add_queue(&info, queue)?;
         let (record, counts) = (SharedRecord::default(), DecodeCounts::Software(decoder.report()));
+        let memory = decoder.memory();
         let stage = Recording {
             decoder,
             stream: stream.clone(),
             record: SharedRecord::clone(&record),
             control: job.control.clone(),
         };
-        let line = Line::Host(LineIn::new(packets.then("decode", stage).queue(queue), info));
+        let line = LineIn::new(packets.then("decode", stage).queue(queue), info);
+        let line = Line::Host(line.from_pool(memory));
         Ok(Self { line, info, record, counts })
     }
 

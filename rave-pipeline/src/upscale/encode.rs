@@ -80,19 +80,20 @@ impl Encoded {
             }
         };
         let line = line.convert("postprocess", coded.with(format), &mut job.notices)?;
-        let LineIn { chain, info, .. } = line.queue(queue).into_host()?;
-        let held = SoftwareEncoder::frames_held(&info, options).map_err(Error::leaf)?;
+        let line = line.queue(queue).into_host()?.queue(queue);
+        let held = SoftwareEncoder::frames_held(&line.info, options).map_err(Error::leaf)?;
+        let LineIn { chain, info, .. } = line.taken_by(held + 1);
         job.memory.add_queue(&info, queue + held)?;
         job.memory.check()?;
         if alpha.is_some() {
-            let chain = chain.queue(queue).then("alpha", WithAlpha::new(source, &info, job)?);
+            let chain = chain.then("alpha", WithAlpha::new(source, &info, job)?);
             let encoder = AlphaEncoder::new(&info, options, container).map_err(Error::leaf)?;
             let (stream, description) = (encoder.stream(), encoder.description());
             return Ok(Self { chain: chain.queue(queue).then("encode", encoder), stream, info, description });
         }
         let encoder = SoftwareEncoder::new(&info, options, container).map_err(Error::leaf)?;
         let (stream, description) = (encoder.stream(), encoder.description());
-        Ok(Self { chain: chain.queue(queue).then("encode", encoder), stream, info, description })
+        Ok(Self { chain: chain.then("encode", encoder), stream, info, description })
     }
 }
 

@@ -216,7 +216,7 @@ impl FrameEnd {
         let chain = match target {
             FrameTarget::Null => line.into_null()?,
             FrameTarget::Digest => match line.whole()? {
-                Whole::Host(line) => line.chain.sink("hash", DigestSink::default()),
+                Whole::Host(line) => line.taken_by(1).chain.sink("hash", DigestSink::default()),
                 Whole::Device(line, pool) => {
                     let sink = CudaDigestSink::new(&pool).map_err(Error::leaf)?;
                     line.taken_by(1, &pool)?.chain.sink("hash", sink)
@@ -226,7 +226,7 @@ impl FrameEnd {
                 let line = line.into_host()?.queue(queues.upscaled);
                 let writer = open(destination, source, job.options, &mut file)?;
                 let sink = SampleWriter::new(*kind, &line.info, writer).map_err(Error::Leaf)?;
-                line.chain.sink("write", sink)
+                line.taken_by(1).chain.sink("write", sink)
             }
         };
         Ok(Self { chain: chain.stall_limit(job.options.stall_limit), output, target: target.clone(), file })

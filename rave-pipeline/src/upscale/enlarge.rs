@@ -39,8 +39,11 @@ impl Enlarged {
                 job.memory.add_bytes(upscaler.memory_estimate());
                 let (info, report) = (*upscaler.output_info(), upscaler.report());
                 job.memory.add_queue(&info, queues.upscaled)?;
-                let line = Line::Host(line.then("upscale", upscaler, info).queue(queues.upscaled));
-                Ok(Self { line, report })
+                let (under_way, memory) = (upscaler.frames_at_once(), upscaler.memory());
+                // All that are worked on, and the next ones.
+                let line = line.taken_by(under_way + report.get().batch);
+                let line = line.then("upscale", upscaler, info).from_pool(memory);
+                Ok(Self { line: Line::Host(line.making(under_way).queue(queues.upscaled)), report })
             }
             Network::Device(model, gpu) => {
                 let line = line

@@ -1,6 +1,6 @@
 //! The open end of the line of stages: where its frames are, and how they get elsewhere.
 
-use rave_core::{Buffer, Dither, Frame, HostBuffer, Stage, VideoInfo};
+use rave_core::{Buffer, Dither, Frame, HostBuffer, HostPool, Stage, VideoInfo};
 use rave_cuda::{CudaBuffer, Download, PeerCopy, Pool, Upload, device_layout};
 
 use super::convert::{Conversions, CudaConversions, Wanted};
@@ -15,6 +15,8 @@ pub(super) struct LineIn<B> {
     pub(super) info: VideoInfo,
     /// Frames that the last stage has made and not handed on, at most.
     made: usize,
+    /// The pool in host memory that they come from, if that can be stocked, and what each takes in bytes.
+    memory: Option<(HostPool, usize)>,
 }
 
 /// A chain whose open end gives frames, in one kind of memory or the other, or in several lanes.
@@ -35,7 +37,7 @@ pub(super) enum Whole {
 impl<B: Buffer> LineIn<B> {
     /// Of a chain whose last stage makes one frame at a time, which `info` describes.
     pub(super) const fn new(chain: Chain<Frame<B>>, info: VideoInfo) -> Self {
-        Self { chain, info, made: 1 }
+        Self { chain, info, made: 1, memory: None }
     }
 
     /// The same, of a last stage that has up to `made` frames which it does not hand on yet.
@@ -70,8 +72,21 @@ impl LineIn<CudaBuffer> {
 impl LineIn<HostBuffer> {
     pub(super) fn convert(self, name: &str, wanted: Wanted) -> Result<Self, Error> {
         let stage = Conversions::new(&self.info, wanted)?;
-        let info = *stage.output_info();
-        Ok(self.then(name, stage, info))
+        let (info, memory) = (*stage.output_info(), stage.memory());
+        Ok(self.taken_by(1).then(name, stage, info).from_pool(memory))
+    }
+
+    /// The same, of a last stage whose frames come from this pool and take so many bytes.
+    pub(super) fn from_pool(self, memory: Option<(HostPool, usize)>) -> Self {
+        Self { memory, ..self }
+    }
+
+    /// Has room for the frames between the last stage and one that holds up to `held` of them: see [`stock`](super::stock).
+    pub(super) fn taken_by(self, held: usize) -> Self {
+        if let Some((pool, len_bytes)) = &self.memory {
+            pool.stock(*len_bytes, stock::frames_between(self.made, self.chain.capacity(), held));
+        }
+        self
     }
 }
 
@@ -134,7 +149,8 @@ impl Line {
             Self::Device(line, pool) => {
                 let LineIn { chain, info, .. } = line.taken_by(1, &pool)?;
                 let stage = Download::new(&pool, &info).map_err(Error::leaf)?;
-                Ok(LineIn::new(chain.then("download", stage), info))
+                let memory = Some(stage.memory());
+                Ok(LineIn::new(chain.then("download", stage), info).from_pool(memory))
             }
             Self::Dealt(lanes) => lanes.merged(Self::into_host),
         }
@@ -154,7 +170,8 @@ impl Line {
                 Ok(LineIn::new(chain.then(name, stage), info))
             }
             Self::Dealt(lanes) => lanes.merged(|line| line.brought(pool, "copy back")?.taken_by(1, pool)),
-            Self::Host(LineIn { chain, info, .. }) => {
+            Self::Host(line) => {
+                let LineIn { chain, info, .. } = line.taken_by(1);
                 let stage = Upload::new(pool, &info).map_err(Error::leaf)?;
                 Ok(LineIn::new(chain.then("upload", stage), info))
             }
@@ -192,7 +209,7 @@ impl Line {
     /// The frames are dropped.
     pub(super) fn into_null(self) -> Result<Assembly<FrameSummary>, Error> {
         Ok(match self.whole()? {
-            Whole::Host(line) => line.chain.sink("null", NullSink::new()),
+            Whole::Host(line) => line.taken_by(1).chain.sink("null", NullSink::new()),
             Whole::Device(line, pool) => {
                 let sink = CudaNullSink::new(&pool).map_err(Error::leaf)?;
                 line.taken_by(1, &pool)?.chain.sink("null", sink)

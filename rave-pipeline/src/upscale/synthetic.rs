@@ -106,8 +106,9 @@ pub(super) fn synthetic_line(pictures: &Synthetic, network: &Network, count: u64
     let (info, frame) = (*pictures.info(), pictures.frame(&HostPool::new(), 0));
     Ok(match network {
         Network::Host(_) => {
-            let chain = Chain::source("synthetic", copies(frame, count));
-            Line::Host(LineIn::new(chain, info))
+            let (pool, frame_bytes) = (HostPool::new(), frame.layout().size_bytes());
+            let chain = Chain::source("synthetic", copies(frame, pool.clone(), count));
+            Line::Host(LineIn::new(chain, info).from_pool(Some((pool, frame_bytes))))
         }
         Network::Device(_, gpu) => {
             let chain = Chain::source("synthetic", device_copies(&gpu.pool, &info, &frame, count)?);
@@ -131,9 +132,9 @@ fn device_copies(
 /// Copies of a frame, as many as are asked for.
 pub(super) fn copies(
     frame: HostFrame,
+    pool: HostPool,
     count: u64,
 ) -> impl Iterator<Item = Result<HostFrame, BoxError>> + use<> {
-    let pool = HostPool::new();
     (0..count).map(move |_| {
         let mut copy = HostFrame::from_pool(&pool, *frame.layout(), frame.color(), frame.info());
         copy.buffer_mut().as_bytes_mut().copy_from_slice(frame.buffer().as_bytes());

@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use rave_core::{DeviceTimes, VideoInfo};
+use rave_core::{DeviceTimes, HostPool, VideoInfo};
 use rave_cuda::{CudaBuffer, CudaFrame, PendingStatistics, Statistics, Stream, device_layout};
 
 use crate::device::fitted::{Fitted, Wanted, first_axes, others_bytes};
@@ -307,6 +307,10 @@ impl Work<CudaBuffer> for DeviceWork {
 
     fn device_times(&self) -> Option<DeviceTimes> {
         Some(self.times.clone())
+    }
+
+    fn memory(&self) -> Option<(HostPool, usize)> {
+        None
     }
 }
 
