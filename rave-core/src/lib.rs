@@ -65,7 +65,7 @@ pub use rate::ConstantRate;
 pub use resample::{Kernel, ResampleAxis, Resampler};
 pub use stage::{Sink, Stage};
 pub use time::{Rational, TimeBase, Timestamp};
-pub use video::{Packet, PacketSideData, VideoInfo};
+pub use video::{Corruption, Packet, PacketSideData, VideoInfo};
 
 /// The example of the README is a test.
 #[cfg(doctest)]

@@ -123,3 +123,13 @@ pub struct Packet {
     /// Further data for the decoder or the muxer.
     pub side_data: Vec<PacketSideData>,
 }
+
+/// What a decoder does about damaged packets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Corruption {
+    /// Conceal and count the damage.
+    #[default]
+    Conceal,
+    /// Stop with an error.
+    Strict,
+}

@@ -65,6 +65,7 @@ mod copy;
 mod crop;
 mod cut;
 mod decoder;
+mod decoding_times;
 mod demuxer;
 mod describe;
 mod dry_run;
@@ -109,8 +110,8 @@ pub use input::Input;
 pub use media::{AudioDescription, Chapter, MediaInfo, StreamInfo, StreamKind, VideoDescription};
 pub use muxer::{MuxSummary, Muxer, StreamOutcome, StreamPlan};
 pub use options::{
-    CopyOptions, Corruption, Cropping, DecoderOptions, DemuxerOptions, EncoderChoice, EncoderOptions,
-    Incompatible, MuxerOptions, Quality, RawVideo, Selection, UnknownCodec, VideoCodec,
+    CopyOptions, Cropping, DecoderOptions, DemuxerOptions, EncoderChoice, EncoderOptions, Incompatible,
+    MuxerOptions, Quality, RawVideo, Selection, UnknownCodec, VideoCodec,
 };
 pub use range::{InvalidTime, TimeRange, parse_time};
 pub use selection::{InvalidMap, StreamMap};
@@ -118,6 +119,8 @@ pub use stream::VideoStream;
 pub use survey::{Checksum, PacketRecord, StreamSurvey, Survey};
 pub use sys::{AvError, BitstreamFilter};
 pub use timestamps::read_video_timestamps;
+
+pub use rave_core::Corruption;
 
 /// The example of the README is a test.
 #[cfg(doctest)]

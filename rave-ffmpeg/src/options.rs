@@ -3,7 +3,7 @@ use std::fmt;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::str::FromStr;
 
-use rave_core::{PixelFormat, Rational};
+use rave_core::{Corruption, PixelFormat, Rational};
 
 use crate::encoder_choice::codec_of;
 use crate::sys::Encoder;
@@ -44,16 +44,6 @@ pub struct RawVideo {
     pub height: u32,
     /// Pixel format.
     pub format: PixelFormat,
-}
-
-/// What to do about damaged packets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Corruption {
-    /// Conceal and count it.
-    #[default]
-    Conceal,
-    /// Stop with an error.
-    Strict,
 }
 
 /// How a decoder works.

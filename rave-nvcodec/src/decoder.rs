@@ -21,7 +21,7 @@ use crate::decoder::report::count;
 use crate::{Codec, NvdecLibrary};
 
 pub use error::{DecodeError, Refusal};
-pub use options::{CodedVideo, Corruption, DecoderOptions, Deinterlace};
+pub use options::{CodedVideo, DecoderOptions, Deinterlace};
 pub use report::{DecodeReport, DecodeReportHandle};
 pub use sessions::{DecodeSessions, SessionOptions};
 

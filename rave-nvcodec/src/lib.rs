@@ -74,8 +74,8 @@ pub use bitstream::{RandomAccess, StreamCodec};
 pub use capabilities::{Capabilities, CodedChroma, CodedFormat};
 pub use codec::Codec;
 pub use decoder::{
-    CodedVideo, Corruption, DecodeError, DecodeReport, DecodeReportHandle, DecodeSessions, DecoderOptions,
-    Deinterlace, NvDecoder, Refusal, SessionOptions,
+    CodedVideo, DecodeError, DecodeReport, DecodeReportHandle, DecodeSessions, DecoderOptions, Deinterlace,
+    NvDecoder, Refusal, SessionOptions,
 };
 pub use encoder::{
     CodecCapabilities, EncodeError, EncoderCapabilities, NvEncoder, NvencBReferences, NvencCodec,
@@ -87,6 +87,8 @@ pub use join::SegmentJoiner;
 pub use library::{Attempt, Interface, LibraryError, NvdecLibrary, NvencLibrary, NvencVersion};
 pub use replay::{Replay, Resume};
 pub use split::{GopSplitter, RoutedPacket, SplitError, SplitOptions};
+
+pub use rave_core::Corruption;
 
 /// The example of the README is a test.
 #[cfg(doctest)]

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use rave_core::{ColorSpec, FieldOrder, FrameInfo, Packet, PixelFormat, Timestamp, VideoInfo};
+use rave_core::{ColorSpec, Corruption, FieldOrder, FrameInfo, Packet, PixelFormat, Timestamp, VideoInfo};
 use rave_cuda::{CudaFrame, Pool, Stream, device_layout};
 
 use crate::coded_picture::CodedPicture;
@@ -12,7 +12,7 @@ use crate::decoder::pictures::{Pictures, Recalled};
 use crate::decoder::report::{Counters, DecodeReportHandle, count};
 use crate::decoder::session::Session;
 use crate::decoder::surface::{Sequence, copied_format, merged_color};
-use crate::decoder::{CodedVideo, Corruption, DecoderOptions, Deinterlace};
+use crate::decoder::{CodedVideo, DecoderOptions, Deinterlace};
 use crate::entry::Entry;
 use crate::parser::{Event, Parser};
 use crate::sys::cuvid;

@@ -1,4 +1,4 @@
-use rave_core::VideoInfo;
+use rave_core::{Corruption, VideoInfo};
 
 use crate::Codec;
 
@@ -13,16 +13,6 @@ pub struct CodedVideo {
     /// What decoded frames are: chroma and depth of the pixel format, size as displayed, colour, frame rate (by which
     /// missing timestamps are made up) and time base count. `rave_ffmpeg::VideoStream::info` is such a description.
     pub info: VideoInfo,
-}
-
-/// What to do about damage.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Corruption {
-    /// Conceal and count it.
-    #[default]
-    Conceal,
-    /// Stop with an error.
-    Strict,
 }
 
 /// What to do about interlaced frames. Whatever it is, one coded frame gives one frame.

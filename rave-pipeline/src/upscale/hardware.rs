@@ -47,13 +47,7 @@ impl HardwareDecoder {
         let library = NvdecLibrary::open()?;
         let filter = BitstreamFilter::new(stream)?;
         let video = CodedVideo { codec, extradata: filter.extradata().to_vec(), info: *stream.info() };
-        let decoder = rave_nvcodec::DecoderOptions {
-            corruption: match corruption {
-                Corruption::Conceal => rave_nvcodec::Corruption::Conceal,
-                Corruption::Strict => rave_nvcodec::Corruption::Strict,
-            },
-            ..rave_nvcodec::DecoderOptions::default()
-        };
+        let decoder = rave_nvcodec::DecoderOptions { corruption, ..rave_nvcodec::DecoderOptions::default() };
         let sessions = match sessions.map_or(1, NonZeroUsize::get) {
             1 => Sessions::One(Box::new(NvDecoder::new(&library, pool, &video, &decoder)?)),
             _ => {
