@@ -65,7 +65,6 @@ mod copy;
 mod crop;
 mod cut;
 mod decoder;
-mod decoding_times;
 mod demuxer;
 mod describe;
 mod dry_run;
