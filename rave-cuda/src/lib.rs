@@ -73,6 +73,9 @@ pub use tiles::{Feather, TensorAt, TensorAxes, TensorShape, TileCopier, Window};
 pub use timer::WorkTimer;
 pub use transfer::{Download, Upload};
 
+/// For work of one's own on a [`Stream`]: its types are those that [`Stream::cudarc`] and [`Device::context`] give.
+pub use cudarc;
+
 /// The example of the README is a test.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

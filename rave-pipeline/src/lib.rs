@@ -88,6 +88,11 @@ pub use verify::{
     check_readable_again, verify,
 };
 
+/// The layers below, whose types are in this crate's interface: a program needs to name no other dependency.
+pub use rave_core;
+#[cfg(feature = "upscale")]
+pub use {rave_cuda, rave_ffmpeg, rave_tensorrt};
+
 /// The example of the README is a test.
 #[cfg(all(doctest, feature = "upscale"))]
 #[doc = include_str!("../README.md")]
