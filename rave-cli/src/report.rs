@@ -15,7 +15,7 @@ pub fn table(report: &UpscaleReport) -> String {
     let mut text = table::aligned(&rows);
     report.lanes.iter().for_each(|lane| text += &share(lane, report.frames()));
     memory_of_gpus(report).iter().for_each(|(gpu, runtime_bytes)| text += &memory(gpu, *runtime_bytes));
-    text + &overlap(report) + &startup(report)
+    text + &together(report) + &overlap(report) + &startup(report)
 }
 
 /// The part of the time that the GPU worked for each stage, and how long for a frame.
@@ -35,6 +35,12 @@ fn overlap(report: &UpscaleReport) -> String {
     share.map_or_else(String::new, |share| {
         format!("{:.0}% of the decoder's time on the GPU passed while the model ran\n", 100.0 * share)
     })
+}
+
+/// How many frames the model had at once, if more than one.
+fn together(report: &UpscaleReport) -> String {
+    let batch = report.inference.batch;
+    if batch > 1 { format!("{batch} frames went through the model together\n") } else { String::new() }
 }
 
 /// Where the time until the first frame went.

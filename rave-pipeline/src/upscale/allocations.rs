@@ -50,7 +50,11 @@ const PLACES: usize = 4;
 /// To be called by a program's global allocator for every allocation, so that [`stress`](crate::stress) can tell whether the
 /// job's threads allocate. Costs a few loads unless that is being counted.
 ///
-/// What libraries allocate that do not use Rust's allocator, such as FFmpeg, ONNX Runtime and the driver, is not seen.
+/// What is not counted:
+/// - what libraries allocate that do not use Rust's allocator: FFmpeg, ONNX Runtime, the driver;
+/// - packets, whose bytes are as many as they are: reading one, its way through FFmpeg's bitstream filters, and the copy that
+///   is kept in case that NVDEC gives up;
+/// - the opening of the file again, which a job does once.
 pub fn note_allocation(bytes: usize) {
     IS_TOLD.store(true, Ordering::Relaxed);
     if !IS_COUNTING.load(Ordering::Relaxed) {
