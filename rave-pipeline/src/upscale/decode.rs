@@ -128,7 +128,7 @@ impl Decoded {
             control: job.control.clone(),
         };
         let line = LineIn::new(packets.then("decode", stage).queue(queue), info);
-        let line = Line::Host(line.from_pool(memory));
+        let line = Line::Host(line.with_memory(memory));
         Ok(Self { line, info, record, counts })
     }
 

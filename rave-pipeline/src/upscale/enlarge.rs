@@ -42,7 +42,7 @@ impl Enlarged {
                 let (under_way, memory) = (upscaler.frames_at_once(), upscaler.memory());
                 // All that are worked on, and the next ones.
                 let line = line.taken_by(under_way + report.get().batch);
-                let line = line.then("upscale", upscaler, info).from_pool(memory);
+                let line = line.then("upscale", upscaler, info).with_memory(memory);
                 Ok(Self { line: Line::Host(line.making(under_way).queue(queues.upscaled)), report })
             }
             Network::Device(model, gpu) => {

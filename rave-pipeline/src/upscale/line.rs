@@ -73,11 +73,11 @@ impl LineIn<HostBuffer> {
     pub(super) fn convert(self, name: &str, wanted: Wanted) -> Result<Self, Error> {
         let stage = Conversions::new(&self.info, wanted)?;
         let (info, memory) = (*stage.output_info(), stage.memory());
-        Ok(self.taken_by(1).then(name, stage, info).from_pool(memory))
+        Ok(self.taken_by(1).then(name, stage, info).with_memory(memory))
     }
 
     /// The same, of a last stage whose frames come from this pool and take so many bytes.
-    pub(super) fn from_pool(self, memory: Option<(HostPool, usize)>) -> Self {
+    pub(super) fn with_memory(self, memory: Option<(HostPool, usize)>) -> Self {
         Self { memory, ..self }
     }
 
@@ -150,7 +150,7 @@ impl Line {
                 let LineIn { chain, info, .. } = line.taken_by(1, &pool)?;
                 let stage = Download::new(&pool, &info).map_err(Error::leaf)?;
                 let memory = Some(stage.memory());
-                Ok(LineIn::new(chain.then("download", stage), info).from_pool(memory))
+                Ok(LineIn::new(chain.then("download", stage), info).with_memory(memory))
             }
             Self::Dealt(lanes) => lanes.merged(Self::into_host),
         }

@@ -108,7 +108,7 @@ pub(super) fn synthetic_line(pictures: &Synthetic, network: &Network, count: u64
         Network::Host(_) => {
             let (pool, frame_bytes) = (HostPool::new(), frame.layout().size_bytes());
             let chain = Chain::source("synthetic", copies(frame, pool.clone(), count));
-            Line::Host(LineIn::new(chain, info).from_pool(Some((pool, frame_bytes))))
+            Line::Host(LineIn::new(chain, info).with_memory(Some((pool, frame_bytes))))
         }
         Network::Device(_, gpu) => {
             let chain = Chain::source("synthetic", device_copies(&gpu.pool, &info, &frame, count)?);
