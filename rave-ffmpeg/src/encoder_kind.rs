@@ -91,9 +91,7 @@ impl Kind {
             Self::Ffv1 | Self::Other => None,
         }
     }
-}
 
-impl Kind {
     /// What it can be tuned for; for libsvtav1 in the order of its numbers.
     pub(crate) const fn tunes(self) -> &'static [&'static str] {
         match self {

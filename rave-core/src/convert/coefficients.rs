@@ -91,9 +91,7 @@ impl Quantization {
             }),
         }
     }
-}
 
-impl Quantization {
     /// That of samples of this matrix. H.273 takes Cg and Co of limited range from code values of R', G' and B', so that
     /// they are scaled as those.
     pub(super) fn of_matrix(self, matrix: Matrix) -> Self {

@@ -225,9 +225,7 @@ impl EncoderContext {
             !found.is_null()
         }
     }
-}
 
-impl EncoderContext {
     /// Encodes one blank frame and throws it away.
     fn encode_blank(&mut self) -> Result<(), AvError> {
         let (frame, mut packet) = (AvFrame::new()?, AvPacket::new()?);

@@ -28,9 +28,7 @@ impl Record {
         self.end = Some(pts.plus_ticks(duration_ticks.unwrap_or(0)));
         self.interlaced_frames += u64::from(field_order != FieldOrder::Progressive);
     }
-}
 
-impl Record {
     /// Whether no frame is missing between the last one and `next`: half a frame is left for rounding and jitter.
     fn is_followed_by(&self, next: FrameInfo) -> bool {
         let half = next.duration_ticks.unwrap_or(0) / 2;
