@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use rave_core::{TimeBase, Timestamp};
 
 use crate::cut::{Cut, Verdict};
-use crate::sys::{AvError, AvPacket, InputContext};
+use crate::decoding_times::DecodingTimes;
+use crate::sys::{AvError, AvPacket, InputContext, MediaType};
 
 /// What is read beyond the wanted moment before a stream that has nothing is no longer waited for.
 const LOOKAHEAD_SECONDS: f64 = 10.0;
@@ -24,12 +25,27 @@ pub(crate) struct CopyReader {
 
 struct CopiedStream {
     time_base: TimeBase,
+    is_video: bool,
     /// Whether it has a packet at least every few seconds, so that it is worth waiting for.
     is_dense: bool,
     queue: VecDeque<Queued>,
+    /// Of video: what is not in the queue yet, since its decoding time is not known.
+    untimed: DecodingTimes,
+    /// What is only wanted if a packet that is kept follows it.
+    held: Vec<Queued>,
     last: Option<Timestamp>,
     /// Whether everything that comes is behind the wanted range.
     is_done: bool,
+}
+
+impl CopiedStream {
+    /// Queues what was held back for this packet and the packet itself; how many bytes they have.
+    fn keep(&mut self, queued: Queued) -> usize {
+        let kept = self.queue.len();
+        self.queue.extend(self.held.drain(..));
+        self.queue.push_back(queued);
+        self.queue.range(kept..).map(|queued| queued.packet.data().len()).sum()
+    }
 }
 
 pub(crate) struct Queued {
@@ -47,8 +63,16 @@ impl CopyReader {
             .streams()
             .map(|stream| {
                 let &(_, is_dense) = dense.iter().find(|&&(index, _)| index == stream.index())?;
-                let time_base = stream.time_base();
-                Some(CopiedStream { time_base, is_dense, queue: VecDeque::new(), last: None, is_done: false })
+                Some(CopiedStream {
+                    time_base: stream.time_base(),
+                    is_video: stream.parameters().media_type() == MediaType::Video,
+                    is_dense,
+                    queue: VecDeque::new(),
+                    untimed: DecodingTimes::default(),
+                    held: Vec::new(),
+                    last: None,
+                    is_done: false,
+                })
             })
             .collect();
         Self { context, streams, queued_bytes: 0, newest: None, is_at_end: dense.is_empty(), cut }
@@ -115,30 +139,39 @@ impl CopyReader {
         let mut packet = AvPacket::new()?;
         if !self.context.read(&mut packet)? {
             self.is_at_end = true;
+            let rest = self.streams.iter_mut().flatten().flat_map(|stream| stream.untimed.settle(None));
+            rest.collect::<Vec<_>>().into_iter().for_each(|packet| self.take(packet));
             return Ok(());
         }
-        let index = packet.stream_index();
-        let Some(Some(stream)) = self.streams.get_mut(index) else {
+        let Some(Some(stream)) = self.streams.get_mut(packet.stream_index()) else {
             return Ok(());
         };
+        let timed = if stream.is_video { stream.untimed.push(packet) } else { vec![packet] };
+        timed.into_iter().for_each(|packet| self.take(packet));
+        Ok(())
+    }
+
+    /// Queues a packet, if it is in the range.
+    fn take(&mut self, mut packet: AvPacket) {
+        let index = packet.stream_index();
+        let Some(Some(stream)) = self.streams.get_mut(index) else { return };
         let ticks = packet.dts().or_else(|| packet.pts());
         let guess = || stream.last.unwrap_or_else(|| Timestamp::new(0, stream.time_base));
         let time = ticks.map_or_else(guess, |ticks| Timestamp::new(ticks, stream.time_base));
         let time_base = stream.time_base;
         stream.last = stream.last.max(Some(time));
         self.newest = self.newest.max(Some(time));
-        match self.cut.decide(index, &mut packet, time) {
-            Verdict::Keep => {}
-            Verdict::Leave => return Ok(()),
+        let verdict = self.cut.decide(index, &mut packet, time);
+        let queued = Queued { packet, time_base, time };
+        match verdict {
+            Verdict::Keep => self.queued_bytes += stream.keep(queued),
+            Verdict::Hold => stream.held.push(queued),
+            Verdict::Leave => {}
             Verdict::Behind => {
                 stream.is_done = true;
-                self.is_at_end = self.is_behind_range();
-                return Ok(());
+                self.is_at_end |= self.is_behind_range();
             }
         }
-        self.queued_bytes += packet.data().len();
-        stream.queue.push_back(Queued { packet, time_base, time });
-        Ok(())
     }
 
     /// Whether nothing that is wanted can come any more.

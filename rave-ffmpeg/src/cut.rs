@@ -10,6 +10,9 @@ use crate::sys::{AvPacket, InputContext, MediaType, ffi};
 pub(crate) enum Verdict {
     Keep,
     Leave,
+    /// It is shown behind the range, but a picture that is decoded after it and shown in the range may refer to it: kept
+    /// if one comes.
+    Hold,
     /// It and everything after it in its stream is behind the range.
     Behind,
 }
@@ -37,8 +40,9 @@ struct Stream {
     is_cover: bool,
     /// Whether each packet is a text with a duration, which may begin earlier and end later.
     is_text: bool,
-    /// Whether a copied video has had its first key frame.
-    has_begun: bool,
+    /// When the first key frame of a copied video is shown. What is decoded after it and shown before it refers to pictures
+    /// that are not there.
+    first_key: Option<Timestamp>,
 }
 
 /// Before the start, so that texts that are still shown are found.
@@ -53,7 +57,7 @@ impl Cut {
                 time_base: stream.time_base(),
                 is_cover: stream.is_attached_picture(),
                 is_text: parameters.codec().is_some_and(|codec| crate::capability::is_text(&codec)),
-                has_begun: false,
+                first_key: None,
             }
         });
         Self { range, trim, streams: streams.collect() }
@@ -86,7 +90,7 @@ impl Cut {
         }
         let shown = packet.pts().map_or(time, |ticks| Timestamp::new(ticks, stream.time_base));
         if self.range.is_behind(shown) {
-            return Verdict::Leave;
+            return if stream.first_key.is_some() { Verdict::Hold } else { Verdict::Leave };
         }
         let until = shown.plus_ticks(packet.duration().unwrap_or(0));
         let is_over = self.range.start.is_some_and(|start| until <= start && shown < start);
@@ -95,8 +99,10 @@ impl Cut {
             _ if is_over => false,
             MediaType::Video => {
                 let is_key = packet.flags() & ffi::AV_PKT_FLAG_KEY != 0;
-                stream.has_begun |= is_key && !is_early;
-                stream.has_begun && !is_early
+                if is_key && !is_early {
+                    stream.first_key.get_or_insert(shown);
+                }
+                stream.first_key.is_some_and(|first| shown >= first)
             }
             _ if stream.is_text => {
                 shorten(packet, &self.range, shown, until);

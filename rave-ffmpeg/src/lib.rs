@@ -65,6 +65,7 @@ mod copy;
 mod crop;
 mod cut;
 mod decoder;
+mod decoding_times;
 mod demuxer;
 mod describe;
 mod dry_run;

@@ -185,3 +185,46 @@ fn a_range_that_holds_nothing_is_refused() {
     let between = decode_each(&source, &range("1.001", "1.002"), |_| {}).unwrap_err();
     assert!(between.to_string().contains("no frame is shown"), "{between}");
 }
+
+/// Presentation time in milliseconds and sum of each frame of the second video of a Matroska file.
+fn second_video(path: &Path) -> Vec<(i64, String)> {
+    let arguments = format!(
+        "-v quiet -nostdin -i file:{} -map 0:v:1 -vsync passthrough -f framemd5 -enc_time_base 1/1000 -",
+        path.display()
+    );
+    let text = String::from_utf8(run("ffmpeg", &arguments, &[])).unwrap();
+    let rows = text.lines().filter(|line| !line.starts_with('#'));
+    rows.map(|row| {
+        let cells: Vec<&str> = row.split(',').map(str::trim).collect();
+        (cells[2].parse().unwrap(), cells[5].to_owned())
+    })
+    .collect()
+}
+
+#[test]
+fn a_copied_video_keeps_its_times_and_every_picture_that_its_pictures_refer_to() {
+    let folder = tempfile::tempdir().unwrap();
+    // The second video is copied. It has B-pictures that refer to B-pictures, open groups, and in Matroska no decoding times.
+    let source = make(
+        folder.path(),
+        "two.mkv",
+        "-f lavfi -i testsrc2=s=128x96:r=25:d=4 -f lavfi -i testsrc2=s=64x48:r=25:d=4 -map 0 -map 1 -c:v libx264 -preset fast \
+         -g 25 -bf 3 -x264-params open-gop=1:b-pyramid=normal:scenecut=0",
+    );
+    let whole = second_video(&source);
+    for (start, end) in [("", ""), ("", "1.0"), ("", "1.04"), ("", "1.08"), ("0.5", "2.12"), ("0.9", "3.3")] {
+        let target = folder.path().join("cut.mkv");
+        cut(&source, &target, range(start, end));
+        let part = second_video(&target);
+        let find = |sum: &str| whole.iter().find(|(_, other)| other == sum).map(|(time, _)| *time);
+        let shift = find(&part[0].1).unwrap() - part[0].0;
+        for (time, sum) in &part {
+            assert_eq!(find(sum), Some(time + shift), "{start} to {end}");
+        }
+        let end_millis = parse_time(if end.is_empty() { "10" } else { end }).unwrap().seconds() * 1000.0;
+        let wanted = |time: i64| time >= part[0].0 + shift && (time as f64) < end_millis - 0.5;
+        let missing =
+            whole.iter().filter(|(time, sum)| wanted(*time) && part.iter().all(|(_, is)| is != sum));
+        assert_eq!(missing.count(), 0, "{start} to {end}");
+    }
+}

@@ -112,7 +112,7 @@ impl Pair<'_> {
             () if same_codec && announced.is_of_part() && before.is_continuous => {
                 finding(Verdict::Announced).noted("a part of the source; where it was cut is not compared")
             }
-            () if same_codec && announced.is_of_part() && parts_of(after, before).next().is_some() => {
+            () if same_codec && announced.is_of_part() && self.is_part(before, after) => {
                 finding(Verdict::Announced).noted("a part of the source, as the video")
             }
             () if same_codec && is_less_by(before, after, announced.damaged_packets) => {
@@ -121,6 +121,12 @@ impl Pair<'_> {
             () if same_codec => finding(Verdict::Different).noted(first_difference(before, after)),
             () => finding(Verdict::Converted).maybe_noted(reason),
         }
+    }
+
+    /// Whether the output has some packets of the source in a row; of video, but for those that are shown before its first.
+    fn is_part(&self, before: &StreamSurvey, after: &StreamSurvey) -> bool {
+        parts_of(after, before).next().is_some()
+            || (self.before.kind == StreamKind::Video && is_entered(after, before))
     }
 
     fn decoding(&self) -> Option<Finding> {
@@ -163,6 +169,15 @@ pub(super) fn parts_of<'a>(
     let count = part.packets.len();
     let starts = (whole.packets.len() + 1).saturating_sub(count);
     (0..starts).filter(move |&start| digests(&part.packets).eq(digests(&whole.packets[start..start + count])))
+}
+
+/// Whether `part` are packets of `whole` from one on, without those that are decoded after it and shown before it.
+fn is_entered(part: &StreamSurvey, whole: &StreamSurvey) -> bool {
+    (0..whole.packets.len()).any(|start| {
+        let rest = whole.packets[start..].iter();
+        let shown = rest.filter(|packet| packet.time >= whole.packets[start].time);
+        shown.take(part.packets.len()).map(|packet| packet.digest).eq(digests(&part.packets))
+    })
 }
 
 /// Whether `after` is `before` without at most so many packets.

@@ -34,8 +34,10 @@ impl<'a> Sync<'a> {
         announced: &'a Announced,
         shift: Option<Timestamp>,
     ) -> Option<Self> {
-        let is_timed =
-            matches!(pair.before.kind, StreamKind::Audio | StreamKind::Subtitle | StreamKind::Data);
+        let is_timed = matches!(
+            pair.before.kind,
+            StreamKind::Audio | StreamKind::Subtitle | StreamKind::Data | StreamKind::Video
+        );
         let is_there = !before.packets.is_empty() && !after.packets.is_empty();
         (is_timed && !is_still(pair.before) && is_there).then(|| Self {
             pair,
