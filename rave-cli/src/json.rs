@@ -57,6 +57,7 @@ pub fn report(report: &UpscaleReport) -> Value {
         "frames": report.frames(),
         "cut_short": report.is_cut_short,
         "missing_frames": report.missing_frames,
+        "missing_seconds": verification.map_or(0.0, |found| found.missing_seconds),
         "interlaced_frames": report.interlaced_frames,
         "damaged_copied_packets": muxing.map_or(0, |muxing| muxing.damaged_packets),
         "model": {

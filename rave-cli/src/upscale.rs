@@ -258,6 +258,11 @@ fn outcome(written: &Written) -> String {
 fn warnings(report: &UpscaleReport) -> Vec<String> {
     let counts = counts(report).into_iter().filter(|(_, count)| *count > 0);
     let mut warnings: Vec<_> = counts.map(|(what, count)| format!("{what}: {count}")).collect();
+    if let Written::File { verification: Some(found), .. } = &report.written
+        && found.missing_seconds > 0.0
+    {
+        warnings.push(format!("the source ends {:.3} s before its header says", found.missing_seconds));
+    }
     if let Some(shift) = shift(&report.written) {
         warnings.push(format!("every timestamp of every stream is moved by {:+.6} s", shift.seconds()));
     }

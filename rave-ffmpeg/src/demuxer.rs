@@ -76,6 +76,7 @@ fn demuxer_settings(
 
 fn not_media(input: &Input, error: AvError) -> Error {
     match input.guess() {
+        _ if error.is_out_of_files() => input.unreadable(&error.to_string()),
         Some(guess) => input.not_media(guess),
         None if error.is_unwritable() => input.unreadable(&error.to_string()),
         None if *input == Input::Stdin => input.not_media(&format!(

@@ -98,6 +98,9 @@ impl Input {
 }
 
 fn describe_start(start: &[u8]) -> Option<&'static str> {
+    if start.is_empty() {
+        return Some("nothing can be read of it");
+    }
     if start.starts_with(b"version https://git-lfs") {
         return Some("it is a Git LFS pointer, not the file itself: run `git lfs pull`");
     }

@@ -89,6 +89,15 @@ impl Survey {
 }
 
 impl StreamSurvey {
+    /// When the last packet ends, as far as it tells how long it lasts.
+    pub fn end(&self) -> Option<Timestamp> {
+        let end = |packet: &PacketRecord| {
+            let (start, duration) = (packet.time?, packet.duration_ticks.unwrap_or(0));
+            Some(Timestamp::new(start.ticks().saturating_add(duration), start.time_base()))
+        };
+        self.packets.iter().filter_map(end).max()
+    }
+
     /// Presentation times of what a player shows, in order: packets that an edit list trims are left out.
     ///
     /// A raw stream has no times: then its packets are given those of its frame rate.

@@ -1,6 +1,8 @@
 //! The main job, as a user runs it.
 
 use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
 
 use crate::support::{Folder, answer, command, frames, probe, rave, upscale};
 
@@ -233,6 +235,26 @@ fn an_encoder_implies_its_codec() {
     let (input, output) = (folder.clip("in.mp4", CLIP), folder.file("out.mkv"));
     upscale(&input, &output, &["--encoder", "libx265"]).succeeded();
     assert_eq!(probe(&output, &["-show_entries", "stream=codec_name"]), ["hevc"]);
+}
+
+#[test]
+fn a_matroska_file_that_ends_before_its_header_says_is_told() {
+    let folder = Folder::new();
+    let clip = "-f lavfi -i testsrc2=s=64x48:r=25:d=4 -f lavfi -i sine=d=4 -c:v libx264 -g 10 -c:a aac \
+        -cluster_time_limit 200";
+    let whole = folder.clip("whole.mkv", clip);
+    let cut = folder.file("cut.mkv");
+    let bytes = fs::read(&whole).unwrap();
+    fs::write(&cut, &bytes[..bytes.len() / 2]).unwrap();
+    let told = |input: &Path| {
+        let answer = upscale(input, &folder.file("out.mkv"), &["-y"]);
+        let missing = answer.succeeded().json()["missing_seconds"].as_f64().unwrap();
+        assert_eq!(answer.stderr.contains("before its header says"), missing > 0.0, "{}", answer.stderr);
+        missing
+    };
+    assert_eq!(told(&whole), 0.0);
+    let missing = told(&cut);
+    assert!((1.0..3.5).contains(&missing), "{missing}");
 }
 
 #[test]

@@ -30,6 +30,11 @@ impl AvError {
         self.0 == -errno::ENOSPC
     }
 
+    /// Whether the process has no room for another file, whatever that holds.
+    pub(crate) fn is_out_of_files(self) -> bool {
+        [errno::EMFILE, errno::ENFILE].iter().any(|&number| self.0 == -number)
+    }
+
     pub(crate) fn is_unwritable(self) -> bool {
         [errno::EACCES, errno::EPERM, errno::EROFS, errno::ENOENT, errno::ENOTDIR, errno::EISDIR]
             .iter()

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::ops::Range;
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 
 /// How many threads share a picture.
 #[derive(Clone, Copy, Debug)]
@@ -30,10 +30,15 @@ impl Bands {
         }
         let work = &work;
         thread::scope(|scope| {
-            let threads: Vec<_> = (0..count).map(|index| scope.spawn(move || work(band(index)))).collect();
-            let joined = threads.into_iter().map(|thread| match thread.join() {
-                Ok(result) => result,
-                Err(panic) => std::panic::resume_unwind(panic),
+            let spawn = |index| {
+                thread::Builder::new().spawn_scoped(scope, move || work(band(index))).map_err(|_| index)
+            };
+            let threads: Vec<_> = (0..count).map(spawn).collect();
+            let joined = threads.into_iter().map(|thread| match thread.map(ScopedJoinHandle::join) {
+                Ok(Ok(result)) => result,
+                Ok(Err(panic)) => std::panic::resume_unwind(panic),
+                // The system has no thread for it.
+                Err(index) => work(band(index)),
             });
             joined.collect()
         })

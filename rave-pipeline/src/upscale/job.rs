@@ -94,10 +94,11 @@ impl UpscaleJob {
     ) -> Result<Self, Error> {
         let mut startup = Startup::begin();
         let early = is_model_known(input, options)
-            .then(|| Startup::beside(scope, GPU_AND_MODEL, || Placed::new(runtime, options)));
+            .then(|| Startup::beside(scope, GPU_AND_MODEL, || Placed::new(runtime, options)))
+            .transpose()?;
         let demuxer = Demuxer::open(input, &options.demuxer).map_err(Error::leaf)?;
         startup.done("input");
-        let sample = Startup::beside(scope, "look for combing", || Sample::take(input, &options.demuxer));
+        let sample = Startup::beside(scope, "look for combing", || Sample::take(input, &options.demuxer))?;
         let info = demuxer.video().info();
         let scale = options.picture.size.built_in_factor(info, options.scale);
         let options = UpscaleOptions { scale, ..options.clone() };

@@ -3,7 +3,7 @@
 use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::Report;
+use crate::{Error, Report};
 
 /// A part of a job's start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,12 +53,13 @@ impl Startup {
         scope: &'scope thread::Scope<'scope, '_>,
         name: &'static str,
         work: impl FnOnce() -> R + Send + 'scope,
-    ) -> Beside<'scope, R> {
+    ) -> Result<Beside<'scope, R>, Error> {
         let work = move || {
             let start = Instant::now();
             (work(), start, Instant::now())
         };
-        Beside { name, thread: scope.spawn(work) }
+        let thread = thread::Builder::new().name(name.into()).spawn_scoped(scope, work);
+        Ok(Beside { name, thread: thread.map_err(Error::Thread)? })
     }
 
     /// The steps in the order in which they began, and the first items of the stages after them, if the line was started at the
@@ -116,7 +117,7 @@ mod tests {
     fn steps_in_a_row_follow_each_other_and_others_are_beside_them() {
         let mut startup = Startup::begin();
         let answer = thread::scope(|scope| {
-            let beside = Startup::beside(scope, "beside", || 42);
+            let beside = Startup::beside(scope, "beside", || 42).unwrap();
             startup.done("first");
             beside.join(&mut startup)
         });

@@ -58,6 +58,8 @@ pub struct Verification {
     pub streams: usize,
     /// By how much all times of the output are later; `None` if they are equal.
     pub shift: Option<Timestamp>,
+    /// By how many seconds the source ends before its header says; 0 where that is not known, or only a part was wanted.
+    pub missing_seconds: f64,
 }
 
 impl Verification {
@@ -157,6 +159,7 @@ fn compare(source: &Side, output: &Side, announced: &Announced) -> Verification 
         frames: output.video.timestamps.len() as u64,
         streams: output.streams().len(),
         shift: times.shift,
+        missing_seconds: if announced.is_part { 0.0 } else { source.missing_seconds() },
     }
 }
 

@@ -3,8 +3,8 @@
 use rave_core::{BoxError, Stage, Timestamp, VideoInfo};
 use rave_ffmpeg::{
     CodedPicture, Container, Cropping, DecodeReport, DecoderOptions, Demuxer, DemuxerOptions, Input,
-    MediaInfo, SoftwareDecoder, StreamInfo, StreamSurvey, Survey, TimeRange, TrialDecoding, VideoDescription,
-    VideoStream, trial_decode,
+    MediaInfo, SoftwareDecoder, StreamInfo, StreamKind, StreamSurvey, Survey, TimeRange, TrialDecoding,
+    VideoDescription, VideoStream, trial_decode,
 };
 
 use super::Depth;
@@ -121,6 +121,27 @@ impl Side {
         self.survey.streams.get(index)?.as_ref()
     }
 
+    /// By how many seconds the packets end before the header says; 0 where that is not known.
+    pub(super) fn missing_seconds(&self) -> f64 {
+        const TOLERANCE_SECONDS: f64 = 0.5;
+        let is_told = HEADERS_WITH_DURATION.contains(&self.format()) && self.is_read_whole();
+        let Some(told) = self.survey.media.duration.filter(|_| is_told) else { return 0.0 };
+        let frame_seconds = self.video.info.frame_rate.map_or(0.0, |rate| rate.inverse().to_f64());
+        let video = self.video.timestamps.iter().max().map(|last| last.seconds() + frame_seconds);
+        let others = self.survey.streams.iter().flatten().filter_map(StreamSurvey::end);
+        let end = others.map(Timestamp::seconds).chain(video).fold(f64::NEG_INFINITY, f64::max);
+        let missing = told.seconds() - end;
+        if missing.is_finite() && missing > TOLERANCE_SECONDS { missing } else { 0.0 }
+    }
+
+    /// Whether the packets of every stream were read; pictures and attachments have no time.
+    fn is_read_whole(&self) -> bool {
+        self.streams().iter().all(|stream| {
+            let is_timeless = stream.is_attached_picture || stream.kind == StreamKind::Attachment;
+            is_timeless || stream.index == self.video.index || self.packets(stream.index).is_some()
+        })
+    }
+
     /// Whether frames have times: a raw stream has only their order.
     pub(super) fn has_timestamps(&self) -> bool {
         !RAW.contains(&self.format())
@@ -136,6 +157,9 @@ impl Side {
         self.format().split(',').any(|name| name == "mov")
     }
 }
+
+/// FFmpeg's names of the containers whose header tells how long everything is, but not how many frames there are.
+const HEADERS_WITH_DURATION: [&str; 2] = ["matroska,webm", "flv"];
 
 const RAW: [&str; 6] = ["h264", "hevc", "obu", "m4v", "mpegvideo", "mjpeg"];
 
