@@ -191,7 +191,7 @@ mod tests {
     use crate::{Chroma, Packing, Sample};
 
     #[test]
-    fn packed_sizes() {
+    fn packed_planes_take_their_samples_and_no_more() {
         for (format, width, height, bytes) in [
             (PixelFormat::YUV420P, 1, 1, 3),
             (PixelFormat::YUV420P, 3, 3, 9 + 4 + 4),

@@ -119,6 +119,7 @@ fn frame_info(input: &VideoInfo) -> FrameInfo {
 fn noise(input: &VideoInfo, info: FrameInfo) -> Result<HostFrame, Error> {
     let layout = Layout::packed(input.format, input.width, input.height)?;
     let mut picture = HostFrame::from_pool(&HostPool::new(), layout, ColorSpec::default(), info);
+    // The linear congruential generator of Numerical Recipes.
     let mut state = 1_u32;
     let mut next = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
