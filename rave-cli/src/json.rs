@@ -157,6 +157,8 @@ fn gpu(gpu: &GpuReport) -> Value {
             "hits": pool.hits,
             "misses": pool.misses,
             "hit_rate": pool.hit_rate(),
+            "stocked": pool.stocked,
+            "without_room": pool.without_room,
             "recycled": pool.recycled,
             "overflowed": pool.overflowed,
             "evicted": pool.evicted,
