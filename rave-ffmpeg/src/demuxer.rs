@@ -7,7 +7,7 @@ use rave_core::{ColorSpec, Packet, Rational, TimeBase, Timestamp, VideoInfo};
 use crate::crop::Crop;
 use crate::first_frame::{self, First};
 use crate::range::ClockRange;
-use crate::sys::{AvError, AvPacket, Dictionary, InputContext, StreamRef, ffi};
+use crate::sys::{AvError, AvPacket, Dictionary, InputContext, StreamRef};
 use crate::{
     Cropping, DemuxerOptions, Error, Input, MediaInfo, StreamInfo, StreamKind, TimeRange, VideoStream,
     describe, format, seek, stream,
@@ -160,7 +160,7 @@ impl Demuxer {
             if self.scratch.stream_index() != index {
                 continue;
             }
-            let packet = to_packet(&self.scratch, self.time_base);
+            let packet = self.scratch.to_packet(self.time_base);
             // No frame is shown before it is decoded.
             let is_behind = packet.dts.is_some_and(|dts| self.video.shared.range.is_behind(dts));
             return Ok((!is_behind).then_some(packet));
@@ -213,21 +213,6 @@ fn what_instead(media: &MediaInfo) -> String {
     }
 }
 
-pub(crate) fn to_packet(packet: &AvPacket, time_base: TimeBase) -> Packet {
-    let at = |ticks| Timestamp::new(ticks, time_base);
-    let has = |flag| packet.flags() & flag != 0;
-    Packet {
-        data: packet.data().to_vec(),
-        pts: packet.pts().map(at),
-        dts: packet.dts().map(at),
-        duration_ticks: packet.duration(),
-        is_key: has(ffi::AV_PKT_FLAG_KEY),
-        is_discarded: has(ffi::AV_PKT_FLAG_DISCARD),
-        is_corrupt: has(ffi::AV_PKT_FLAG_CORRUPT),
-        side_data: packet.side_data(),
-    }
-}
-
 fn video_stream(
     input: &Input,
     media: &MediaInfo,
@@ -236,7 +221,7 @@ fn video_stream(
     (options, range, tags): (&DemuxerOptions, ClockRange, Option<ColorSpec>),
 ) -> Result<VideoStream, Error> {
     let info = &media.streams[stream.index()];
-    let pace = options.frame_rate.or_else(|| frame_rate(stream)).unwrap_or_else(default_rate);
+    let pace = options.frame_rate.or_else(|| stream::frame_rate(stream)).unwrap_or_else(default_rate);
     let (whole, mut notices) = stream::video_info(input, stream, &first.frame, options.frame_rate, tags)?;
     let (wanted, display) = Crop::of_container(input, media, stream.index());
     let wanted = (wanted.fitted(&whole, first.frame.field_order()), display);
@@ -285,17 +270,6 @@ fn cropped(
 /// What FFmpeg's raw demuxers assume.
 fn default_rate() -> Rational {
     Rational::new(25, 1).expect("25 is positive")
-}
-
-/// The average rate, unless it is beyond what video has and the guessed one is not.
-pub(crate) fn frame_rate(stream: StreamRef<'_>) -> Option<Rational> {
-    const IMPLAUSIBLE: f64 = 480.0;
-    let (average, real) = (stream.average_frame_rate(), stream.real_frame_rate());
-    match (average, real) {
-        (Some(average), Some(real)) if average.to_f64() > IMPLAUSIBLE && real < average => Some(real),
-        (Some(average), _) => Some(average),
-        (None, real) => real.filter(|rate| rate.to_f64() <= IMPLAUSIBLE),
-    }
 }
 
 /// What the header says, or the duration gives: the stream's, or where only that is told, as in Matroska, the whole file's.

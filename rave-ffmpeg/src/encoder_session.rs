@@ -10,7 +10,7 @@ use crate::encoder_settings::{self, Private};
 use crate::sys::{
     AvError, AvFrame, AvPacket, Encoder, EncoderContext, EncoderSettings, Parameters, Received,
 };
-use crate::{Container, EncoderOptions, Error, VideoCodec, demuxer, encoder_format, format};
+use crate::{Container, EncoderOptions, Error, VideoCodec, encoder_format, format};
 
 /// What frames hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,7 +215,7 @@ impl Session {
         let mut took = false;
         while self.context.receive(&mut self.packet).map_err(|error| self.failed(error))? == Received::Item {
             took = true;
-            emit(demuxer::to_packet(&self.packet, self.time_base));
+            emit(self.packet.to_packet(self.time_base));
         }
         Ok(took)
     }

@@ -6,7 +6,6 @@ use std::io::Read;
 
 use rave_core::{Packet, TimeBase};
 
-use crate::demuxer::to_packet;
 use crate::sys::{
     AvError, AvFrame, AvPacket, DecoderContext, DecoderSettings, InputContext, Received, SideData, StreamRef,
     codec_name,
@@ -92,7 +91,7 @@ impl Search {
     /// Keeps and decodes a packet; whether a frame came out.
     fn feed(&mut self, packet: &AvPacket) -> bool {
         self.bytes += packet.data().len();
-        self.packets.push_back(to_packet(packet, self.time_base));
+        self.packets.push_back(packet.to_packet(self.time_base));
         // An empty packet would mean the end to the decoder.
         !packet.data().is_empty() && self.send(Some(packet)) && self.receive() == Some(Received::Item)
     }

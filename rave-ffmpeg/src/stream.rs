@@ -6,7 +6,6 @@ use rave_core::{
 };
 
 use crate::crop::Crop;
-use crate::demuxer::frame_rate;
 use crate::range::ClockRange;
 use crate::sys::{AvFrame, Parameters, PixelDescriptor, SideData, StreamRef};
 use crate::{DemuxerOptions, Error, Input, StreamInfo, describe, format, hdr};
@@ -148,6 +147,17 @@ pub(crate) fn video_info(
     notices.extend(container.map_or_else(Vec::new, |container| conflicts(info.color, container)));
     notices.extend(hdr::dynamic_metadata(stream, frame)?);
     Ok((info, notices))
+}
+
+/// The average rate, unless it is beyond what video has and the guessed one is not.
+pub(crate) fn frame_rate(stream: StreamRef<'_>) -> Option<Rational> {
+    const IMPLAUSIBLE: f64 = 480.0;
+    let (average, real) = (stream.average_frame_rate(), stream.real_frame_rate());
+    match (average, real) {
+        (Some(average), Some(real)) if average.to_f64() > IMPLAUSIBLE && real < average => Some(real),
+        (Some(average), _) => Some(average),
+        (None, real) => real.filter(|rate| rate.to_f64() <= IMPLAUSIBLE),
+    }
 }
 
 /// What the codec says counts, as in every player that is built on libav.

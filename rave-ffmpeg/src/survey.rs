@@ -7,7 +7,7 @@ use rave_core::{Rational, TimeBase, Timestamp};
 
 use crate::payload::Wrapping;
 use crate::sys::{AvPacket, InputContext, Md5, StreamRef, ffi};
-use crate::{DemuxerOptions, Error, Input, MediaInfo, StreamInfo, StreamKind, demuxer, describe};
+use crate::{DemuxerOptions, Error, Input, MediaInfo, StreamInfo, StreamKind, demuxer, describe, stream};
 
 /// What the packets of a file are: how many, when, and a sum over what they hold.
 ///
@@ -147,7 +147,7 @@ impl StreamReader {
             corrupt_packets: 0,
             is_continuous: codec.starts_with("pcm_"),
             time_base: stream.time_base(),
-            rate: demuxer::frame_rate(stream),
+            rate: stream::frame_rate(stream),
         };
         let sum = Md5::new().map_err(|_| Error::OutOfMemory)?;
         let mut reader = Self { wrapping: Wrapping::of(&codec, parameters.extradata()), sum, survey };

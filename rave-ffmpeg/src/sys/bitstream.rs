@@ -3,7 +3,7 @@ use std::ptr::{self, NonNull};
 use rave_core::{BoxError, Packet, Stage, Timestamp};
 
 use super::{AvError, AvPacket, Received, ffi, quiet};
-use crate::{Error, VideoStream, demuxer};
+use crate::{Error, VideoStream};
 
 /// Packets as they lie in a container to packets as decoders outside FFmpeg take them.
 ///
@@ -213,7 +213,7 @@ impl Chain {
             // SAFETY: an open filter and a valid packet, which is emptied first.
             let received = unsafe { ffi::av_bsf_receive_packet(self.context.as_ptr(), self.packet.as_ptr()) };
             match Received::from_result(received)? {
-                Received::Item => packets.push(demuxer::to_packet(&self.packet, time_base)),
+                Received::Item => packets.push(self.packet.to_packet(time_base)),
                 Received::NeedsInput | Received::End => return Ok(packets),
             }
             self.packet.clear();

@@ -1,7 +1,7 @@
 use std::ptr::NonNull;
 use std::slice;
 
-use rave_core::PacketSideData;
+use rave_core::{Packet, PacketSideData, TimeBase, Timestamp};
 
 use super::{AvError, ffi, known, read_enum};
 
@@ -47,6 +47,22 @@ impl AvPacket {
             (*self.as_ptr()).data.copy_from_nonoverlapping(data.as_ptr(), data.len());
         }
         Ok(())
+    }
+
+    /// A copy, whose times are in `time_base`.
+    pub(crate) fn to_packet(&self, time_base: TimeBase) -> Packet {
+        let at = |ticks| Timestamp::new(ticks, time_base);
+        let has = |flag| self.flags() & flag != 0;
+        Packet {
+            data: self.data().to_vec(),
+            pts: self.pts().map(at),
+            dts: self.dts().map(at),
+            duration_ticks: self.duration(),
+            is_key: has(ffi::AV_PKT_FLAG_KEY),
+            is_discarded: has(ffi::AV_PKT_FLAG_DISCARD),
+            is_corrupt: has(ffi::AV_PKT_FLAG_CORRUPT),
+            side_data: self.side_data(),
+        }
     }
 
     pub(crate) fn data(&self) -> &[u8] {
