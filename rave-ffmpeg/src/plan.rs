@@ -180,7 +180,8 @@ fn timecode(stream: &StreamInfo) -> Option<&str> {
 fn cover(stream: &StreamInfo, container: &Container, family: Family) -> Decision {
     let is_picture = matches!(stream.codec.as_deref(), Some("mjpeg" | "png" | "bmp"));
     match family {
-        Family::Mov if is_picture => Decision::Copy,
+        // FFmpeg's muxer leaves covers out of QuickTime's own kind without a word.
+        Family::Mov if is_picture && container.name() == "mp4" => Decision::Copy,
         Family::Matroska if container.name() == "mkv" => Decision::Copy,
         _ => Decision::Incompatible(format!("{container} has no place for this cover art")),
     }
@@ -232,6 +233,17 @@ mod tests {
         ] {
             let outcome = outcome(path, kind, Some(codec), holds);
             assert_eq!(outcome.is_ok(), is_copied, "{codec} in {path}: {outcome:?}");
+        }
+    }
+
+    #[test]
+    fn a_cover_has_a_place_in_mp4_and_matroska() {
+        for (path, is_copied) in [("a.mp4", true), ("a.mkv", true), ("a.mov", false), ("a.ts", false)] {
+            let container = Container::from_path(Path::new(path)).unwrap();
+            let cover = StreamInfo { is_attached_picture: true, ..stream(1, StreamKind::Video, Some("png")) };
+            let facts = Facts { holds: Some(true), converts: false };
+            let decision = decide(&cover, &container, &CopyOptions::default(), facts);
+            assert_eq!(matches!(decision, Decision::Copy), is_copied, "{path}");
         }
     }
 
