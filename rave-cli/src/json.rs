@@ -68,7 +68,7 @@ pub fn report(report: &UpscaleReport) -> Value {
         "encoder": plan.encoder,
         "source": video(&plan.source),
         "video": video(&plan.output),
-        "streams": plan.streams.iter().map(stream_plan).collect::<Vec<_>>(),
+        "streams": report.streams().iter().map(stream_plan).collect::<Vec<_>>(),
         "choices": plan.choices.iter().map(choice).collect::<Vec<_>>(),
         "notices": plan.notices,
         "decoding": decoding(report),

@@ -187,14 +187,17 @@ fn announce(plan: &UpscalePlan) {
         say!("rave: note: {notice}");
     }
     if plan.streams.len() > 1 {
-        for line in table::aligned(&plan.streams.iter().map(stream_row).collect::<Vec<_>>()).lines() {
+        for line in
+            table::aligned(&plan.streams.iter().map(|stream| stream_row(stream).to_vec()).collect::<Vec<_>>())
+                .lines()
+        {
             say!("rave: {line}");
         }
     }
 }
 
 /// What becomes of a stream, and why.
-fn stream_row(plan: &StreamPlan) -> Vec<String> {
+fn stream_row(plan: &StreamPlan) -> [String; 6] {
     let codec = plan.codec.as_deref().unwrap_or("-");
     let (outcome, reason) = match &plan.outcome {
         StreamOutcome::Encoded { .. } => ("upscaled".to_owned(), None),
@@ -203,7 +206,7 @@ fn stream_row(plan: &StreamPlan) -> Vec<String> {
         StreamOutcome::Dropped { reason } => ("left out".to_owned(), Some(reason)),
     };
     let why: Vec<&str> = reason.into_iter().chain(&plan.notes).map(String::as_str).collect();
-    vec![
+    [
         format!("stream {}", plan.source_index),
         plan.kind.name().to_owned(),
         codec.to_owned(),
@@ -269,6 +272,7 @@ fn warnings(report: &UpscaleReport) -> Vec<String> {
     if let Some(reason) = &report.switched_decoder {
         warnings.push(format!("NVDEC gave up and decoding went on in software: {reason}"));
     }
+    warnings.extend(report.left_out().map(left_out));
     warnings.extend(lost_tags(&report.written));
     if report.is_cut_short {
         warnings.push("stopped before the end of the source".into());
@@ -314,6 +318,12 @@ fn shift(written: &Written) -> Option<Timestamp> {
         }
         Written::Frames { .. } => None,
     }
+}
+
+/// A stream that was to be copied and turned out to have nothing that could be.
+fn left_out(stream: &StreamPlan) -> String {
+    let [name, kind, codec, _, outcome, reason] = stream_row(stream);
+    format!("{name} ({kind}, {codec}) is {outcome}: {reason}")
 }
 
 /// Tags that the container was given and did not keep.

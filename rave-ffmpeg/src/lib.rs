@@ -94,6 +94,7 @@ mod range;
 mod seek;
 mod selection;
 mod stream;
+mod stream_plan;
 mod survey;
 mod sys;
 mod tags;
@@ -108,7 +109,7 @@ pub use encoder::{EncodedStream, SoftwareEncoder};
 pub use error::Error;
 pub use input::Input;
 pub use media::{AudioDescription, Chapter, MediaInfo, StreamInfo, StreamKind, VideoDescription};
-pub use muxer::{MuxSummary, Muxer, StreamOutcome, StreamPlan};
+pub use muxer::{MuxSummary, Muxer};
 pub use options::{
     CopyOptions, Cropping, DecoderOptions, DemuxerOptions, EncoderChoice, EncoderOptions, Incompatible,
     MuxerOptions, Quality, RawVideo, Selection, UnknownCodec, VideoCodec,
@@ -116,6 +117,7 @@ pub use options::{
 pub use range::{InvalidTime, TimeRange, parse_time};
 pub use selection::{InvalidMap, StreamMap};
 pub use stream::VideoStream;
+pub use stream_plan::{StreamOutcome, StreamPlan};
 pub use survey::{Checksum, PacketRecord, StreamSurvey, Survey};
 pub use sys::{AvError, BitstreamFilter};
 pub use timestamps::read_video_timestamps;

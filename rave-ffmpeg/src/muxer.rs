@@ -9,60 +9,7 @@ use crate::dry_run::{self, CodecDelay};
 use crate::input::file_url;
 use crate::mux_setup::{self, Setup};
 use crate::sys::{AvError, AvPacket, OutputContext, SubtitleConverter, ffi};
-use crate::{Container, EncodedStream, Error, Input, MuxerOptions, StreamKind, VideoStream};
-
-/// What becomes of a stream of the source.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StreamPlan {
-    /// Index in the source.
-    pub source_index: usize,
-    /// What it holds.
-    pub kind: StreamKind,
-    /// FFmpeg's name of the codec.
-    pub codec: Option<String>,
-    /// Its language, as the source names it.
-    pub language: Option<String>,
-    /// What becomes of it.
-    pub outcome: StreamOutcome,
-    /// What is changed or lost although it is kept, a sentence each.
-    pub notes: Vec<String>,
-}
-
-/// What becomes of a stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StreamOutcome {
-    /// It is the video that was worked on.
-    Encoded {
-        /// Index in the output.
-        output_index: usize,
-    },
-    /// It is taken over as it is. A cover becomes an attachment in Matroska.
-    Copied {
-        /// Index in the output.
-        output_index: usize,
-    },
-    /// It is text that is taken over in another codec, event by event, at the same times.
-    Converted {
-        /// Index in the output.
-        output_index: usize,
-        /// FFmpeg's name of the codec that it becomes.
-        codec: &'static str,
-        /// Why.
-        reason: String,
-    },
-    /// It is left out.
-    Dropped {
-        /// Why.
-        reason: String,
-    },
-}
-
-impl StreamOutcome {
-    /// Whether its packets come from the source, as they are or converted.
-    pub(crate) const fn is_taken_over(&self) -> bool {
-        matches!(self, Self::Copied { .. } | Self::Converted { .. })
-    }
-}
+use crate::{Container, EncodedStream, Error, Input, MuxerOptions, StreamPlan, VideoStream, stream_plan};
 
 /// What was written.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,6 +18,9 @@ pub struct MuxSummary {
     pub bytes: u64,
     /// Video packets written.
     pub video_packets: u64,
+    /// What became of each stream of the source: as [planned](Muxer::plan), but that MP4 and QuickTime have no track for
+    /// a stream without packets.
+    pub streams: Vec<StreamPlan>,
     /// For each copied or converted stream, its index in the source and the packets written.
     pub copied_packets: Vec<(usize, u64)>,
     /// Copied packets whose decoding time was moved, because it was not after the one before.
@@ -107,6 +57,8 @@ pub struct Muxer {
     /// One past the last moment of the video so far.
     video_end: Option<Timestamp>,
     source: Option<Input>,
+    /// Whether the file holds a part of the source.
+    is_part: bool,
 }
 
 impl fmt::Debug for Muxer {
@@ -174,6 +126,7 @@ impl Muxer {
             damaged_packets: 0,
             video_end: None,
             source: source.map(|stream| stream.shared.input.clone()),
+            is_part: source.is_some_and(|stream| !stream.is_whole()),
         })
     }
 
@@ -193,6 +146,7 @@ impl Muxer {
     /// # Errors
     /// [`Error::DiskFull`] and [`Error::Mux`] if writing fails, [`Error::Demux`] if reading the source does.
     pub fn finish_at_video_end(mut self) -> Result<MuxSummary, Error> {
+        self.is_part = true;
         self.shift_ticks.get_or_insert(self.clock_shift_ticks);
         if let Some(end) = self.video_end {
             let last = end.plus_ticks(-1);
@@ -207,17 +161,38 @@ impl Muxer {
     }
 
     fn complete(self) -> Result<MuxSummary, Error> {
+        let streams = self.streams();
         let bytes = self.output.finish().map_err(|error| write_error(&self.path, error))?;
         let copied = |track: &Track| Some((track.source_index?, track.packets));
         let shift_ticks = self.shift_ticks.filter(|&ticks| ticks != 0);
         Ok(MuxSummary {
             bytes,
             video_packets: self.tracks[self.video_index].packets,
+            streams,
             copied_packets: self.tracks.iter().filter_map(copied).collect(),
             moved_packets: self.moved_packets,
             damaged_packets: self.damaged_packets,
             timestamp_shift: shift_ticks.map(|ticks| Timestamp::new(ticks, self.video_time_base)),
         })
+    }
+
+    /// What became of each stream, once every packet is written.
+    fn streams(&self) -> Vec<StreamPlan> {
+        let reason = match self.is_part {
+            true => "it has no packet in this part of the source",
+            false => "it has no packet",
+        };
+        let is_empty = |stream: &StreamPlan| {
+            let is_its = |track: &&Track| track.source_index == Some(stream.source_index);
+            self.tracks.iter().find(is_its).is_some_and(|track| track.packets == 0)
+        };
+        // Tracks of text have a packet at their end that the muxer itself writes.
+        let is_left_out = |stream: &StreamPlan| {
+            self.container.family() == Family::Mov
+                && is_empty(stream)
+                && stream.output_codec() != Some("mov_text")
+        };
+        stream_plan::without(&self.plan, is_left_out, reason)
     }
 
     fn read_error(&self, source: AvError) -> Error {

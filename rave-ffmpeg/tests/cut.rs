@@ -6,8 +6,10 @@ mod support;
 use std::path::{Path, PathBuf};
 
 use rave_core::{Code, CodedError, SampleType, Timestamp};
-use rave_ffmpeg::{Demuxer, DemuxerOptions, Error, Input, TimeRange, VideoCodec, parse_time, probe};
-use support::{Job, Written, decode, decode_each, fast, make, run};
+use rave_ffmpeg::{
+    Demuxer, DemuxerOptions, Error, Input, StreamOutcome, TimeRange, VideoCodec, parse_time, probe,
+};
+use support::{Job, Written, decode, decode_each, fast, make, run, write};
 
 fn range(start: &str, end: &str) -> DemuxerOptions {
     let time = |text: &str| (!text.is_empty()).then(|| parse_time(text).unwrap());
@@ -227,4 +229,54 @@ fn a_copied_video_keeps_its_times_and_every_picture_that_its_pictures_refer_to()
             whole.iter().filter(|(time, sum)| wanted(*time) && part.iter().all(|(_, is)| is != sum));
         assert_eq!(missing.count(), 0, "{start} to {end}");
     }
+}
+
+/// The index in the output of each stream of the source, or why it has none.
+fn came(written: &Written) -> Vec<Result<usize, &str>> {
+    let streams = written.summary.streams.iter();
+    let came = streams.map(|stream| match &stream.outcome {
+        StreamOutcome::Encoded { output_index }
+        | StreamOutcome::Copied { output_index }
+        | StreamOutcome::Converted { output_index, .. } => Ok(*output_index),
+        StreamOutcome::Dropped { reason } => Err(reason.as_str()),
+    });
+    came.collect()
+}
+
+#[test]
+fn a_copied_stream_without_a_packet_in_the_range_is_where_the_report_says() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("early.srt"), "1\n00:00:00,200 --> 00:00:00,400\nEarly\n").unwrap();
+    // The first video is copied and has one key frame; a sound and a text are over before the range begins.
+    let arguments = format!(
+        "-f lavfi -i testsrc2=s=64x48:r=25:d=4 -f lavfi -i testsrc2=s=128x96:r=25:d=4 -f lavfi -i sine=d=0.5 \
+         -f lavfi -i sine=d=4 -i {} -map 0 -map 2 -map 1 -map 4 -map 3 -c:v libx264 -g 200 -c:a aac -c:s srt -disposition:v:0 0 -disposition:v:1 default",
+        folder.path().join("early.srt").display()
+    );
+    let source = make(folder.path(), "source.mkv", &arguments);
+    let gone = Err("it has no packet in this part of the source");
+    for (name, expected, codecs) in [
+        ("out.mp4", vec![gone, gone, Ok(0), Ok(1), Ok(2)], "h264 mov_text aac"),
+        ("out.mov", vec![gone, gone, Ok(0), Ok(1), Ok(2)], "h264 mov_text aac"),
+        ("out.mkv", vec![Ok(0), Ok(1), Ok(2), Ok(3), Ok(4)], "h264 aac h264 subrip aac"),
+    ] {
+        let target = folder.path().join(name);
+        let written = cut(&source, &target, range("2", "2.4"));
+        assert_eq!(came(&written), expected, "{name}");
+        let streams = probe(&Input::from(&*target)).unwrap().streams;
+        let found: Vec<_> = streams.iter().filter_map(|stream| stream.codec.as_deref()).collect();
+        assert_eq!(found.join(" "), codecs, "{name}");
+    }
+}
+
+#[test]
+fn a_stream_that_holds_nothing_is_left_out_of_mp4() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = "-f lavfi -i testsrc2=s=128x96:r=25:d=0.4 -f lavfi -i sine=d=0.4 -map 1 -map 0 -map 1 -c:v libx264 \
+        -c:a aac -bsf:a:0 noise=drop=1";
+    let source = make(folder.path(), "source.mkv", arguments);
+    let target = folder.path().join("out.mp4");
+    let written = write(&source, &target, VideoCodec::H264);
+    assert_eq!(came(&written), [Err("it has no packet"), Ok(0), Ok(1)]);
+    assert_eq!(probe(&Input::from(&*target)).unwrap().streams.len(), 2);
 }

@@ -1,6 +1,8 @@
 //! What becomes of the other streams, as a user sees it.
 
-use crate::support::{Folder, probe, upscale};
+use std::ffi::OsStr;
+
+use crate::support::{Folder, probe, rave, upscale};
 
 fn film(folder: &Folder) -> std::path::PathBuf {
     let subtitles = folder.file("s.srt");
@@ -91,5 +93,33 @@ fn matroska_takes_the_sound_of_avi_and_quicktime_its_own() {
         let streams = answer.succeeded().json()["streams"].clone();
         assert_eq!(streams[1]["outcome"], "copied", "{codec}: {streams}");
         assert_eq!(probe(&output, &["-show_entries", "stream=codec_name"]), ["h264", codec]);
+    }
+}
+
+#[test]
+fn a_stream_with_nothing_in_the_wanted_part_is_named() {
+    let folder = Folder::new();
+    // The first video is copied and has one key frame, the first.
+    let input = folder.clip(
+        "in.mkv",
+        "-f lavfi -i testsrc2=s=32x24:r=25:d=1 -f lavfi -i testsrc2=s=64x48:r=25:d=1 -f lavfi -i sine=d=1 \
+         -map 0 -map 1 -map 2 -c:v libx264 -g 100 -c:a aac -disposition:v:0 0 -disposition:v:1 default",
+    );
+    for (name, index, outcome) in [("out.mp4", None, "dropped"), ("out.mkv", Some(0), "copied")] {
+        let (output, report) = (folder.file(name), folder.file("report.json"));
+        let answer =
+            upscale(&input, &output, &["-ss", "0.4", "-t", "0.2", "--verify", "full", "--drop-incompatible"]);
+        let json = answer.succeeded().json();
+        let stream = |source_index: usize| json["streams"][source_index].clone();
+        assert_eq!(stream(0)["outcome"], outcome, "{name}");
+        let following = index.map_or(0, |index: u64| index + 1);
+        let indexes = [0, 1, 2].map(|source_index| stream(source_index)["output_index"].as_u64());
+        assert_eq!(indexes, [index, Some(following), Some(following + 1)], "{name}");
+        let note = "note: stream 0 (video, h264) is left out: it has no packet in this part of the source";
+        assert_eq!(answer.stderr.contains(note), index.is_none(), "{name}: {}", answer.stderr);
+        std::fs::write(&report, &answer.stdout).unwrap();
+        let told = ["verify", "--full", "--report"].map(OsStr::new);
+        let files = [&report, &input, &output].map(|path| path.as_os_str());
+        rave(told.into_iter().chain(files)).succeeded();
     }
 }

@@ -31,7 +31,7 @@ impl OutputCheck {
         is_cut_short: bool,
     ) -> Result<Verification, Error> {
         let announced = Announced {
-            streams: plan.streams.iter().map(Into::into).collect(),
+            streams: muxing.streams.iter().map(Into::into).collect(),
             video: Some((&plan.output).into()),
             timestamps: Some(timestamps.to_vec()),
             damaged_packets: muxing.damaged_packets,

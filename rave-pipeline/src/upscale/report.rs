@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rave_core::VideoInfo;
 use rave_cuda::{DeviceInfo, PoolHealth};
-use rave_ffmpeg::{DecodeReport, MuxSummary, StreamPlan};
+use rave_ffmpeg::{DecodeReport, MuxSummary, StreamOutcome, StreamPlan};
 use rave_tensorrt::ModelInfo;
 
 #[cfg(doc)]
@@ -129,6 +129,22 @@ impl UpscaleReport {
     pub fn decoding_during_inference(&self) -> Option<f64> {
         let upscale = self.lanes.first().map_or("upscale", |lane| lane.upscale.name.as_str());
         self.stages.overlap("decode", upscale)
+    }
+
+    /// What became of each stream of the source. A stream that was to be copied may turn out to have nothing in the wanted part
+    /// of the source, and MP4 has no empty tracks.
+    pub fn streams(&self) -> &[StreamPlan] {
+        match &self.written {
+            Written::File { muxing, .. } => &muxing.streams,
+            Written::Frames { .. } => &self.plan.streams,
+        }
+    }
+
+    /// Those of [`streams`](Self::streams) that were planned to be in the output and are not.
+    pub fn left_out(&self) -> impl Iterator<Item = &StreamPlan> {
+        let is_dropped = |stream: &StreamPlan| matches!(stream.outcome, StreamOutcome::Dropped { .. });
+        let planned = self.plan.streams.iter().zip(self.streams());
+        planned.filter(move |(plan, came)| !is_dropped(plan) && is_dropped(came)).map(|(_, came)| came)
     }
 
     /// Frames in the output: as many as were decoded, if that was checked.

@@ -1,0 +1,128 @@
+use crate::StreamKind;
+
+/// What becomes of a stream of the source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamPlan {
+    /// Index in the source.
+    pub source_index: usize,
+    /// What it holds.
+    pub kind: StreamKind,
+    /// FFmpeg's name of the codec.
+    pub codec: Option<String>,
+    /// Its language, as the source names it.
+    pub language: Option<String>,
+    /// What becomes of it.
+    pub outcome: StreamOutcome,
+    /// What is changed or lost although it is kept, a sentence each.
+    pub notes: Vec<String>,
+}
+
+impl StreamPlan {
+    /// FFmpeg's name of the codec that a copied or converted stream has in the output.
+    pub(crate) fn output_codec(&self) -> Option<&str> {
+        match &self.outcome {
+            StreamOutcome::Copied { .. } => self.codec.as_deref(),
+            StreamOutcome::Converted { codec, .. } => Some(codec),
+            StreamOutcome::Encoded { .. } | StreamOutcome::Dropped { .. } => None,
+        }
+    }
+}
+
+/// What becomes of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StreamOutcome {
+    /// It is the video that was worked on.
+    Encoded {
+        /// Index in the output.
+        output_index: usize,
+    },
+    /// It is taken over as it is. A cover becomes an attachment in Matroska.
+    Copied {
+        /// Index in the output.
+        output_index: usize,
+    },
+    /// It is text that is taken over in another codec, event by event, at the same times.
+    Converted {
+        /// Index in the output.
+        output_index: usize,
+        /// FFmpeg's name of the codec that it becomes.
+        codec: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// It is left out.
+    Dropped {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl StreamOutcome {
+    /// Its index in the output, if it has one.
+    fn output_index_mut(&mut self) -> Option<&mut usize> {
+        match self {
+            Self::Encoded { output_index }
+            | Self::Copied { output_index }
+            | Self::Converted { output_index, .. } => Some(output_index),
+            Self::Dropped { .. } => None,
+        }
+    }
+
+    /// Whether its packets come from the source, as they are or converted.
+    pub(crate) const fn is_taken_over(&self) -> bool {
+        matches!(self, Self::Copied { .. } | Self::Converted { .. })
+    }
+}
+
+/// The plan as it came out where the muxer left out those copied or converted streams of which `is_left_out` holds.
+pub(crate) fn without(
+    plan: &[StreamPlan],
+    is_left_out: impl Fn(&StreamPlan) -> bool,
+    reason: &str,
+) -> Vec<StreamPlan> {
+    let mut next_output = 0;
+    let settled = plan.iter().cloned().map(|mut stream| {
+        if stream.outcome.is_taken_over() && is_left_out(&stream) {
+            stream.outcome = StreamOutcome::Dropped { reason: reason.to_owned() };
+            stream.notes.clear();
+        }
+        if let Some(index) = stream.outcome.output_index_mut() {
+            *index = next_output;
+            next_output += 1;
+        }
+        stream
+    });
+    settled.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn planned(source_index: usize, outcome: StreamOutcome) -> StreamPlan {
+        let notes = vec!["its title is lost".to_owned()];
+        StreamPlan { source_index, kind: StreamKind::Audio, codec: None, language: None, outcome, notes }
+    }
+
+    #[test]
+    fn streams_behind_one_that_is_left_out_move_up() {
+        let omitted = StreamOutcome::Dropped { reason: "left out on request".to_owned() };
+        let plan = [
+            planned(0, StreamOutcome::Copied { output_index: 0 }),
+            planned(1, omitted.clone()),
+            planned(2, StreamOutcome::Encoded { output_index: 1 }),
+            planned(3, StreamOutcome::Copied { output_index: 2 }),
+        ];
+        let settled = without(&plan, |stream| stream.source_index == 0, "it has no packet");
+        let outcomes: Vec<_> = settled.iter().map(|stream| stream.outcome.clone()).collect();
+        let expected = [
+            StreamOutcome::Dropped { reason: "it has no packet".to_owned() },
+            omitted,
+            StreamOutcome::Encoded { output_index: 0 },
+            StreamOutcome::Copied { output_index: 1 },
+        ];
+        assert_eq!(outcomes, expected);
+        assert!(settled[0].notes.is_empty(), "what is lost of a stream that is not there is not told");
+        assert_eq!(without(&plan, |_| false, ""), plan);
+    }
+}
