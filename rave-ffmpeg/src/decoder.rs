@@ -163,6 +163,9 @@ impl SoftwareDecoder {
             is_strict: options.corruption == Corruption::Strict,
         };
         let opened = DecoderContext::open(shared.parameters.as_ref(), &settings).map_err(|error| {
+            if error.is_out_of_memory() {
+                return Error::OutOfMemory;
+            }
             let reason = format!("the {} decoder does not open: {error}", shared.codec_name);
             Error::InputNoFrames { input: shared.input.clone(), stream: shared.index, reason }
         })?;

@@ -81,6 +81,7 @@ impl Search {
         let decoder = match DecoderContext::open(stream.parameters(), &settings) {
             Ok(Some(decoder)) => decoder,
             Ok(None) => return Err(Error::DecoderMissing { codec }),
+            Err(error) if error.is_out_of_memory() => return Err(Error::OutOfMemory),
             Err(error) => return Err(unusable(format!("the {codec} decoder does not open: {error}"))),
         };
         let frame = AvFrame::new().map_err(|_| Error::OutOfMemory)?;

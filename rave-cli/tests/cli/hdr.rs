@@ -212,3 +212,21 @@ fn dolby_vision_is_taken_by_its_base_layer_or_refused() {
     assert_ne!(answer.status, 0);
     assert!(answer.stderr.contains("Dolby Vision profile 5"), "{}", answer.stderr);
 }
+
+#[test]
+fn what_h264_in_a_transport_stream_does_not_tell_is_said() {
+    let folder = Folder::new();
+    let clip = "-f lavfi -i testsrc2=s=64x48:r=25:d=0.2 -pix_fmt yuv420p10le -c:v libx265 -x265-params \
+        log-level=none:master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1):max-cll=1000,400";
+    let input = folder.clip("in.mkv", clip);
+    for (name, flags, is_said) in [
+        ("a.ts", &[][..], true),
+        ("b.264", &[][..], true),
+        ("c.ts", &["--codec", "hevc"], false),
+        ("d.mp4", &[], false),
+    ] {
+        let answer = upscale(&input, &folder.file(name), flags);
+        answer.succeeded();
+        assert_eq!(answer.stderr.contains("HDR metadata (mastering"), is_said, "{name}: {}", answer.stderr);
+    }
+}

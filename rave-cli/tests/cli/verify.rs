@@ -56,6 +56,19 @@ fn a_pipe_is_refused_where_it_would_have_to_be_read_twice() {
     assert_eq!(folder.names(), ["in.mkv"]);
 }
 
+#[test]
+fn a_track_without_packets_is_no_loss() {
+    let folder = Folder::new();
+    let clip = "-f lavfi -i testsrc2=s=64x48:r=25:d=0.2 -f lavfi -i sine=d=0.2 -map 0 -map 1 -c:v ffv1 -c:a ac3";
+    let input = folder.clip("empty.mkv", &format!("{clip} -bsf:a noise=drop=1"));
+    let output = folder.clip("out.mkv", &format!("-i {} -map 0:v -c copy", input.display()));
+    let answer = verify(&input, &output, &[]);
+    assert_eq!(answer.status, 0, "{}", answer.stdout);
+    assert!(answer.stdout.contains("it has no packets"), "{}", answer.stdout);
+    let whole = folder.clip("whole.mkv", clip);
+    assert_eq!(verify(&whole, &output, &[]).status, 7);
+}
+
 /// The rows that are neither equal nor in another form.
 fn differences(answer: &Answer) -> Vec<(String, Option<u64>, String)> {
     let value = answer.json();

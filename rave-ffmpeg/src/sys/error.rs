@@ -30,6 +30,11 @@ impl AvError {
         self.0 == -errno::ENOSPC
     }
 
+    /// Whether a codec that does not open lacks memory, or a thread.
+    pub(crate) fn is_out_of_memory(self) -> bool {
+        self == Self::NO_MEMORY || self == Self::AGAIN
+    }
+
     /// Whether the process has no room for another file, whatever that holds.
     pub(crate) fn is_out_of_files(self) -> bool {
         [errno::EMFILE, errno::ENFILE].iter().any(|&number| self.0 == -number)

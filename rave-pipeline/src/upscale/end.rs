@@ -178,6 +178,7 @@ impl FileEnd {
         job.notices.extend_from_slice(muxer.notes());
         job.notices.extend(omissions(&options.muxer.copy));
         job.notices.extend(untold_siting(&info, stream.codec()));
+        job.notices.extend(lost_hdr(&info, stream.codec(), &container));
         let streams = muxer.plan().to_vec();
         let sink = Output { muxer, control: job.control.clone() };
         Ok(Self {
@@ -264,6 +265,19 @@ fn untold_siting(info: &VideoInfo, codec: VideoCodec) -> Option<String> {
         format!(
             "{codec} does not tell the chroma siting {siting} of {}: players take it for left",
             info.format
+        )
+    })
+}
+
+/// HDR10 metadata are kept by the container, or by the bitstreams of encoders that write them.
+fn lost_hdr(info: &VideoInfo, codec: VideoCodec, container: &Container) -> Option<String> {
+    let is_hdr = info.mastering_display.is_some() || info.content_light.is_some();
+    let is_told = ["mp4", "mov", "mkv", "webm"].contains(&container.name())
+        || matches!(codec, VideoCodec::Hevc | VideoCodec::Av1);
+    (is_hdr && !is_told).then(|| {
+        format!(
+            "the HDR metadata (mastering display, content light) are left out: {codec} in {container} has no place \
+             for them; hevc has"
         )
     })
 }

@@ -15,8 +15,9 @@ pub(super) fn compare(source: &Side, output: &Side, announced: &Announced) -> Ve
     findings.push(rotation(&before.info, &after.info, announced));
     findings.push(samples(source, output, plan));
     findings.extend(color(before, after, plan, announced.notice(&["chroma siting"])));
-    findings.extend(mastering_display(before, after));
-    findings.extend(content_light(before, after));
+    let told = announced.notice(&["HDR metadata"]);
+    let hdr = mastering_display(before, after).into_iter().chain(content_light(before, after));
+    findings.extend(hdr.map(|row| row.announced_by(told)));
     findings
 }
 

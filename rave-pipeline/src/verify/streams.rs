@@ -25,11 +25,20 @@ pub(super) fn compare(
                 let pair = Pair { source, output, before: stream, after: &output.streams()[partner] };
                 findings.extend(pair.compare(announced, plan, shift));
             }
+            None if is_empty(source, stream.index) => {
+                let finding = Finding::new(Aspect::Stream, label(stream), "none", Verdict::Converted);
+                findings.push(finding.of_stream(stream.index).noted("it has no packets; nothing is lost"));
+            }
             None => findings.push(missing(stream, plan, output)),
         }
     }
     findings.extend(partners.added.iter().map(|&index| added(&output.streams()[index], output)));
     findings
+}
+
+/// Whether a stream that a header announces holds nothing, such as subtitles without a text: muxers may not write it.
+fn is_empty(source: &Side, index: usize) -> bool {
+    source.packets(index).is_some_and(|stream| stream.packets.is_empty())
 }
 
 fn label(stream: &StreamInfo) -> String {
