@@ -209,7 +209,7 @@ fn shared_libx265_codes_pictures_alike_with_few_threads_and_many() {
         packets.retain(|packet| !packet.is_key);
         packets
     };
-    let (few, many) = (pictures(2), pictures(8));
+    let (few, many) = (pictures(2), pictures(10));
     assert!(few.len() > SEGMENT / 2 && few == many);
 }
 
