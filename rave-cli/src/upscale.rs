@@ -187,10 +187,8 @@ fn announce(plan: &UpscalePlan) {
         say!("rave: note: {notice}");
     }
     if plan.streams.len() > 1 {
-        for line in
-            table::aligned(&plan.streams.iter().map(|stream| stream_row(stream).to_vec()).collect::<Vec<_>>())
-                .lines()
-        {
+        let rows: Vec<_> = plan.streams.iter().map(|stream| stream_row(stream).to_vec()).collect();
+        for line in table::aligned(&rows).lines() {
             say!("rave: {line}");
         }
     }

@@ -157,7 +157,7 @@ fn add_streams(
             (StreamOutcome::Copied { .. }, Some(source)) => {
                 add_copy(output, container, source, options)?;
                 let delay = delays.get(entry.source_index).copied().unwrap_or_default();
-                Track { source_index, delay, ..Track::default() }
+                Track { source_index, delay, is_cover: source.is_attached_picture(), ..Track::default() }
             }
             (StreamOutcome::Converted { .. }, Some(source)) => {
                 let converter = converters.get_mut(entry.source_index).and_then(Option::take);

@@ -9,7 +9,9 @@ use crate::dry_run::{self, CodecDelay};
 use crate::input::file_url;
 use crate::mux_setup::{self, Setup};
 use crate::sys::{AvError, AvPacket, OutputContext, SubtitleConverter, ffi};
-use crate::{Container, EncodedStream, Error, Input, MuxerOptions, StreamPlan, VideoStream, stream_plan};
+use crate::{
+    Container, EncodedStream, Error, Input, MuxerOptions, StreamPlan, VideoStream, probe, stream_plan,
+};
 
 /// What was written.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,7 +21,7 @@ pub struct MuxSummary {
     /// Video packets written.
     pub video_packets: u64,
     /// What became of each stream of the source: as [planned](Muxer::plan), but that MP4 and QuickTime have no track for
-    /// a stream without packets.
+    /// a stream without packets, and that covers are behind all tracks of MP4, those for chapters and timecode included.
     pub streams: Vec<StreamPlan>,
     /// For each copied or converted stream, its index in the source and the packets written.
     pub copied_packets: Vec<(usize, u64)>,
@@ -76,6 +78,7 @@ pub(crate) struct Track {
     /// What is added to its times besides the shift, in seconds: Matroska's codec delay.
     pub(crate) delay: CodecDelay,
     pub(crate) converter: Option<SubtitleConverter>,
+    pub(crate) is_cover: bool,
 }
 
 impl Muxer {
@@ -144,7 +147,8 @@ impl Muxer {
     /// that is cut short.
     ///
     /// # Errors
-    /// [`Error::DiskFull`] and [`Error::Mux`] if writing fails, [`Error::Demux`] if reading the source does.
+    /// [`Error::DiskFull`] and [`Error::Mux`] if writing fails, [`Error::Demux`] if reading the source does; those of
+    /// [`probe`] if an MP4 with a cover cannot be read back.
     pub fn finish_at_video_end(mut self) -> Result<MuxSummary, Error> {
         self.is_part = true;
         self.shift_ticks.get_or_insert(self.clock_shift_ticks);
@@ -163,6 +167,13 @@ impl Muxer {
     fn complete(self) -> Result<MuxSummary, Error> {
         let streams = self.streams();
         let bytes = self.output.finish().map_err(|error| write_error(&self.path, error))?;
+        let covers = covers(&self.tracks);
+        let streams = match self.container.family() {
+            Family::Mov if !covers.is_empty() => {
+                stream_plan::with_covers(streams, &covers, &places_of_covers(&self.path)?)
+            }
+            _ => streams,
+        };
         let copied = |track: &Track| Some((track.source_index?, track.packets));
         let shift_ticks = self.shift_ticks.filter(|&ticks| ticks != 0);
         Ok(MuxSummary {
@@ -350,6 +361,18 @@ impl Muxer {
         }
         Ok(())
     }
+}
+
+/// The covers among the copied streams, by index in the source.
+fn covers(tracks: &[Track]) -> Vec<usize> {
+    tracks.iter().filter(|track| track.is_cover).filter_map(|track| track.source_index).collect()
+}
+
+/// At which indexes a file has covers. How many tracks the muxer adds before them only the file tells.
+fn places_of_covers(path: &Path) -> Result<Vec<usize>, Error> {
+    let written = probe(&Input::from(path))?;
+    let covers = written.streams.iter().filter(|stream| stream.is_attached_picture);
+    Ok(covers.map(|stream| stream.index).collect())
 }
 
 fn write_error(path: &Path, source: AvError) -> Error {

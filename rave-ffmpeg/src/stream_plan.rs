@@ -80,19 +80,31 @@ pub(crate) fn without(
     is_left_out: impl Fn(&StreamPlan) -> bool,
     reason: &str,
 ) -> Vec<StreamPlan> {
-    let mut next_output = 0;
     let settled = plan.iter().cloned().map(|mut stream| {
         if stream.outcome.is_taken_over() && is_left_out(&stream) {
             stream.outcome = StreamOutcome::Dropped { reason: reason.to_owned() };
             stream.notes.clear();
         }
-        if let Some(index) = stream.outcome.output_index_mut() {
-            *index = next_output;
-            next_output += 1;
-        }
         stream
     });
-    settled.collect()
+    with_covers(settled.collect(), &[], &[])
+}
+
+/// The plan where `covers`, by index in the source, have these places in the output, one after the other, and all
+/// other streams are counted without them.
+pub(crate) fn with_covers(mut plan: Vec<StreamPlan>, covers: &[usize], places: &[usize]) -> Vec<StreamPlan> {
+    let (mut next_output, mut places) = (0, places.iter());
+    for stream in &mut plan {
+        let is_cover = covers.contains(&stream.source_index);
+        let Some(index) = stream.outcome.output_index_mut() else { continue };
+        if !is_cover {
+            *index = next_output;
+            next_output += 1;
+        } else if let Some(&place) = places.next() {
+            *index = place;
+        }
+    }
+    plan
 }
 
 #[cfg(test)]
@@ -124,5 +136,13 @@ mod tests {
         assert_eq!(outcomes, expected);
         assert!(settled[0].notes.is_empty(), "what is lost of a stream that is not there is not told");
         assert_eq!(without(&plan, |_| false, ""), plan);
+    }
+
+    #[test]
+    fn covers_are_where_the_file_has_them() {
+        let copied = |index| planned(index, StreamOutcome::Copied { output_index: index });
+        let plan = with_covers(vec![copied(0), copied(1), copied(2)], &[1], &[5]);
+        let outcomes: Vec<_> = plan.into_iter().map(|stream| stream.outcome).collect();
+        assert_eq!(outcomes, [0, 5, 1].map(|output_index| StreamOutcome::Copied { output_index }));
     }
 }

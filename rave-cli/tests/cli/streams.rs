@@ -123,3 +123,21 @@ fn a_stream_with_nothing_in_the_wanted_part_is_named() {
         rave(told.into_iter().chain(files)).succeeded();
     }
 }
+
+#[test]
+fn a_cover_of_mp4_stands_behind_the_track_of_the_chapters() {
+    let folder = Folder::new();
+    let chapters = ";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=400\ntitle=A\n";
+    std::fs::write(folder.file("chapters.txt"), chapters).unwrap();
+    let arguments = format!(
+        "-f lavfi -i testsrc2=s=64x48:r=25:d=0.4 -f lavfi -i sine=d=0.4 -f lavfi -i testsrc2=s=32x32:d=0.04 -i {} \
+         -map 0 -map 1 -map 2 -map_chapters 3 -c:v libx264 -c:v:1 png -c:a aac -disposition:v:1 attached_pic",
+        folder.file("chapters.txt").display()
+    );
+    let input = folder.clip("in.mp4", &arguments);
+    let output = folder.file("out.mp4");
+    let json = upscale(&input, &output, &["--verify", "full"]).succeeded().json();
+    assert_eq!(json["streams"][3]["output_index"], 3, "{}", json["streams"]);
+    let codecs = probe(&output, &["-show_entries", "stream=codec_name"]);
+    assert_eq!(codecs, ["h264", "aac", "bin_data", "png"]);
+}
