@@ -38,7 +38,7 @@ pub(super) fn compare(
 
 /// Whether a stream that a header announces holds nothing, such as subtitles without a text: muxers may not write it.
 fn is_empty(source: &Side, index: usize) -> bool {
-    source.packets(index).is_some_and(|stream| stream.packets.is_empty())
+    source.packets(index).is_some_and(|stream| stream.packets.is_empty() && stream.bytes == 0)
 }
 
 fn label(stream: &StreamInfo) -> String {
