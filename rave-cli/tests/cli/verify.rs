@@ -59,7 +59,8 @@ fn a_pipe_is_refused_where_it_would_have_to_be_read_twice() {
 #[test]
 fn a_track_without_packets_is_no_loss() {
     let folder = Folder::new();
-    let clip = "-f lavfi -i testsrc2=s=64x48:r=25:d=0.2 -f lavfi -i sine=d=0.2 -map 0 -map 1 -c:v ffv1 -c:a ac3";
+    let clip =
+        "-f lavfi -i testsrc2=s=64x48:r=25:d=0.2 -f lavfi -i sine=d=0.2 -map 0 -map 1 -c:v ffv1 -c:a ac3";
     let input = folder.clip("empty.mkv", &format!("{clip} -bsf:a noise=drop=1"));
     let output = folder.clip("out.mkv", &format!("-i {} -map 0:v -c copy", input.display()));
     let answer = verify(&input, &output, &[]);
