@@ -100,7 +100,8 @@ unsafe fn recorded(
         }
         Err(error) => {
             tracing::debug!(%error, "a run cannot be recorded");
-            enqueue()?;
+            // CUDA keeps the recording's error for whoever asks next, and ONNX Runtime asks after each kernel that it enqueues.
+            enqueue().or_else(|_| enqueue())?;
             Ok(Recording::Never)
         }
     }

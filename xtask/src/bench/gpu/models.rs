@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::env;
 use std::path::{Path, PathBuf};
 
@@ -32,6 +33,9 @@ pub fn find(workspace: &Workspace, options: &Options) -> Result<(Vec<Model>, Vec
     for folder in folders(workspace, options) {
         files.extend(in_folder(&folder, &["onnx"])?);
     }
+    // A folder that is given goes before the others.
+    let mut names = HashSet::new();
+    files.retain(|file| names.insert(stem(file)));
     let is_given = |file: &PathBuf| options.models.iter().any(|folder| file.starts_with(folder));
     let heavy = files.iter().filter(|file| {
         let name = stem(file);
