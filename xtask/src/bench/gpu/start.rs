@@ -1,10 +1,12 @@
+use std::fs;
+
 use serde_json::{Value, json};
 
 use super::clips::stem;
 use super::program::Job;
 use super::{Bench, models};
 use crate::bench::comparison::{Bound, Comparison, median};
-use crate::failure::Failure;
+use crate::failure::{Failure, OnPath};
 
 /// Long enough for an encoder that looks ahead to give its first packet.
 const SECONDS: &str = "2";
@@ -12,7 +14,9 @@ const WANTED_SECONDS: f64 = 2.0;
 
 /// From the start of the program to the first packet with the default model, and to the first frame without an encoder.
 pub fn run(bench: &mut Bench) -> Result<(), Failure> {
-    let output = bench.workspace.target.join("bench/gpu-start.mkv").to_string_lossy().into_owned();
+    let folder = bench.workspace.target.join("bench");
+    fs::create_dir_all(&folder).on("create", &folder)?;
+    let output = folder.join("gpu-start.mkv").to_string_lossy().into_owned();
     let ends = [("packet", output.as_str(), Bound::AtMost(WANTED_SECONDS)), ("frame", "null:", Bound::Open)];
     let (mut lines, mut values) = (Vec::new(), Vec::new());
     for (until, output, wanted) in ends {
