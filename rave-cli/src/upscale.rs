@@ -278,11 +278,11 @@ fn warnings(report: &UpscaleReport) -> Vec<String> {
     warnings
 }
 
-fn counts(report: &UpscaleReport) -> [(&'static str, u64); 11] {
+fn counts(report: &UpscaleReport) -> [(&'static str, u64); 12] {
     let (decoding, inference) = (&report.decoding, &report.inference);
-    let damaged_packets = match &report.written {
-        Written::File { muxing, .. } => muxing.damaged_packets,
-        Written::Frames { .. } => 0,
+    let (damaged_packets, moved_packets) = match &report.written {
+        Written::File { muxing, .. } => (muxing.damaged_packets, muxing.moved_packets),
+        Written::Frames { .. } => (0, 0),
     };
     [
         ("frames that the source's header announces but that are not there", report.missing_frames),
@@ -293,6 +293,7 @@ fn counts(report: &UpscaleReport) -> [(&'static str, u64); 11] {
         ),
         ("damaged frames that were concealed", decoding.concealed_frames),
         ("damaged packets of other streams that were left out", damaged_packets),
+        ("packets of other streams whose time stepped back, put right after the one before", moved_packets),
         (
             "frames without a timestamp, whose time follows from the frame rate",
             decoding.reconstructed_timestamps,

@@ -54,7 +54,6 @@ pub struct Muxer {
     shift_ticks: Option<i64>,
     clock_shift_ticks: i64,
     scratch: AvPacket,
-    moved_packets: u64,
     damaged_packets: u64,
     /// One past the last moment of the video so far.
     video_end: Option<Timestamp>,
@@ -74,6 +73,8 @@ impl fmt::Debug for Muxer {
 pub(crate) struct Track {
     pub(crate) source_index: Option<usize>,
     pub(crate) packets: u64,
+    /// Packets whose decoding time was moved, because it was not after the one before.
+    pub(crate) moved: u64,
     pub(crate) last_dts: Option<i64>,
     /// What is added to its times besides the shift, in seconds: Matroska's codec delay.
     pub(crate) delay: CodecDelay,
@@ -125,7 +126,6 @@ impl Muxer {
             shift_ticks: None,
             clock_shift_ticks: written.clock_shift_ticks,
             scratch: AvPacket::new().map_err(|_| Error::OutOfMemory)?,
-            moved_packets: 0,
             damaged_packets: 0,
             video_end: None,
             source: source.map(|stream| stream.shared.input.clone()),
@@ -174,6 +174,7 @@ impl Muxer {
             }
             _ => streams,
         };
+        let is_copied = |track: &&Track| track.source_index.is_some();
         let copied = |track: &Track| Some((track.source_index?, track.packets));
         let shift_ticks = self.shift_ticks.filter(|&ticks| ticks != 0);
         Ok(MuxSummary {
@@ -181,7 +182,7 @@ impl Muxer {
             video_packets: self.tracks[self.video_index].packets,
             streams,
             copied_packets: self.tracks.iter().filter_map(copied).collect(),
-            moved_packets: self.moved_packets,
+            moved_packets: self.tracks.iter().filter(is_copied).map(|track| track.moved).sum(),
             damaged_packets: self.damaged_packets,
             timestamp_shift: shift_ticks.map(|ticks| Timestamp::new(ticks, self.video_time_base)),
         })
@@ -203,7 +204,17 @@ impl Muxer {
                 && is_empty(stream)
                 && stream.output_codec() != Some("mov_text")
         };
-        stream_plan::without(&self.plan, is_left_out, reason)
+        let mut streams = stream_plan::without(&self.plan, is_left_out, reason);
+        for stream in &mut streams {
+            let is_its = |track: &&Track| track.source_index == Some(stream.source_index);
+            let moved = self.tracks.iter().find(is_its).map_or(0, |track| track.moved);
+            if moved > 0 {
+                stream
+                    .notes
+                    .push(format!("{moved} packets whose time stepped back come right after the one before"));
+            }
+        }
+        streams
     }
 
     fn read_error(&self, source: AvError) -> Error {
@@ -300,7 +311,7 @@ impl Muxer {
         if let (Some(given), Some(least)) = (dts, least)
             && given < least
         {
-            self.moved_packets += u64::from(track != self.video_index);
+            self.tracks[track].moved += 1;
             dts = Some(least);
             pts = pts.map(|pts| pts.max(least));
         }

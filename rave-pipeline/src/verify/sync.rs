@@ -62,13 +62,17 @@ impl<'a> Sync<'a> {
         };
         let finding = |verdict| Finding::new(Aspect::Sync, begins(self.before), begins(self.after), verdict);
         let milliseconds = nanoseconds as f64 / 1e6;
-        Some(match nanoseconds.abs() {
+        let plan = self.announced.stream(self.pair.before.index);
+        let told =
+            plan.filter(|plan| plan.mentions(&["stepped back"])).and_then(|plan| plan.reason.as_deref());
+        let found = match nanoseconds.abs() {
             off if off <= tolerance => finding(Verdict::Same),
             off if off <= self.half_frame => finding(Verdict::Converted)
                 .noted(format!("{what}{milliseconds:+.1} ms off against the video, less than half a frame")),
             _ => finding(Verdict::Different)
                 .noted(format!("{what}up to {milliseconds:+.1} ms off against the video")),
-        })
+        };
+        Some(found.announced_by(told))
     }
 
     /// At which packet of the source those of the output begin, if they are some of its packets in a row. Packets of
