@@ -194,27 +194,18 @@ impl Muxer {
             true => "it has no packet in this part of the source",
             false => "it has no packet",
         };
-        let is_empty = |stream: &StreamPlan| {
-            let is_its = |track: &&Track| track.source_index == Some(stream.source_index);
-            self.tracks.iter().find(is_its).is_some_and(|track| track.packets == 0)
+        let track = |stream: &StreamPlan| {
+            self.tracks.iter().find(|track| track.source_index == Some(stream.source_index))
         };
+        let is_empty = |stream: &StreamPlan| track(stream).is_some_and(|track| track.packets == 0);
         // Tracks of text have a packet at their end that the muxer itself writes.
         let is_left_out = |stream: &StreamPlan| {
             self.container.family() == Family::Mov
                 && is_empty(stream)
                 && stream.output_codec() != Some("mov_text")
         };
-        let mut streams = stream_plan::without(&self.plan, is_left_out, reason);
-        for stream in &mut streams {
-            let is_its = |track: &&Track| track.source_index == Some(stream.source_index);
-            let moved = self.tracks.iter().find(is_its).map_or(0, |track| track.moved);
-            if moved > 0 {
-                stream
-                    .notes
-                    .push(format!("{moved} packets whose time stepped back come right after the one before"));
-            }
-        }
-        streams
+        let streams = stream_plan::without(&self.plan, is_left_out, reason);
+        stream_plan::with_moved(streams, |stream| track(stream).map_or(0, |track| track.moved))
     }
 
     fn read_error(&self, source: AvError) -> Error {

@@ -90,6 +90,19 @@ pub(crate) fn without(
     with_covers(settled.collect(), &[], &[])
 }
 
+/// The plan with a note for each stream of which packets were moved.
+pub(crate) fn with_moved(mut plan: Vec<StreamPlan>, moved: impl Fn(&StreamPlan) -> u64) -> Vec<StreamPlan> {
+    for stream in &mut plan {
+        let moved = moved(stream);
+        if moved > 0 {
+            stream
+                .notes
+                .push(format!("{moved} packets whose time stepped back come right after the one before"));
+        }
+    }
+    plan
+}
+
 /// The plan where `covers`, by index in the source, have these places in the output, one after the other, and all
 /// other streams are counted without them.
 pub(crate) fn with_covers(mut plan: Vec<StreamPlan>, covers: &[usize], places: &[usize]) -> Vec<StreamPlan> {
