@@ -124,6 +124,14 @@ pub enum Error {
     /// A GPU failed, or its memory does not suffice.
     #[error(transparent)]
     Cuda(#[from] rave_cuda::Error),
+    /// The machine has no memory, or no thread, left for a session of the model.
+    #[error("the machine has no memory or thread left to open model {model}")]
+    HostMemory {
+        /// The model, as given.
+        model: String,
+        /// ONNX Runtime's words.
+        source: ort::Error,
+    },
     /// The system gave no thread.
     #[error("a thread for upscaling cannot be started")]
     Thread(#[source] io::Error),
@@ -150,7 +158,7 @@ impl CodedError for Error {
             Self::InferenceMemory { .. } => Code::InferenceMemory,
             Self::NotFinite { .. } => Code::OutputNotFinite,
             Self::Cuda(error) => error.code(),
-            Self::Thread(_) => Code::OutOfMemory,
+            Self::HostMemory { .. } | Self::Thread(_) => Code::OutOfMemory,
             Self::Options(_) => Code::SessionOptions,
             Self::Frame(error) => error.code(),
         }

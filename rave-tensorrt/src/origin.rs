@@ -113,6 +113,7 @@ impl Origin {
                 let reason = "it uses an operation that ONNX Runtime lacks".to_owned();
                 Error::ModelUnsupported { model, reason, source: Some(error) }
             }
+            _ if speaks_of_the_machine(error.message()) => Error::HostMemory { model, source: error },
             _ => Error::ModelInvalid { model, source: error },
         }
     }
@@ -150,6 +151,14 @@ impl Origin {
     }
 }
 
+/// Whether it was not for the model that it could not be opened. ONNX Runtime has no code for it: these are the words of
+/// C++ and of the system.
+fn speaks_of_the_machine(message: &str) -> bool {
+    ["bad_alloc", "pthread_create failed", "Cannot allocate memory", "Resource temporarily unavailable"]
+        .iter()
+        .any(|words| message.contains(words))
+}
+
 /// ONNX Runtime's words for a missing file do not tell it from a broken one.
 fn check_readable(path: &Path) -> Result<(), Error> {
     let missing = |source| Error::ModelMissing { path: path.to_path_buf(), source };
@@ -158,4 +167,21 @@ fn check_readable(path: &Path) -> Result<(), Error> {
         return Err(missing(ErrorKind::IsADirectory.into()));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_machine_lacks_is_not_the_models_fault() {
+        for (words, is_machine) in [
+            ("std::bad_alloc", true),
+            ("pthread_create failed, error code: 11 error msg: Resource temporarily unavailable", true),
+            ("Protobuf parsing failed.", false),
+            ("Failed to load model because of an invalid graph", false),
+        ] {
+            assert_eq!(speaks_of_the_machine(words), is_machine, "{words}");
+        }
+    }
 }
