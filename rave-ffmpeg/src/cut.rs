@@ -40,8 +40,8 @@ struct Stream {
     is_cover: bool,
     /// Whether each packet is a text with a duration, which may begin earlier and end later.
     is_text: bool,
-    /// When the first key frame of a copied video is shown. What is decoded after it and shown before it refers to pictures
-    /// that are not there.
+    /// When the first key frame of a video that is copied from a moment on is shown. What is decoded after it and shown
+    /// before it refers to pictures that are not there.
     first_key: Option<Timestamp>,
 }
 
@@ -90,13 +90,14 @@ impl Cut {
         }
         let shown = packet.pts().map_or(time, |ticks| Timestamp::new(ticks, stream.time_base));
         if self.range.is_behind(shown) {
-            return if stream.first_key.is_some() { Verdict::Hold } else { Verdict::Leave };
+            return if stream.kind == MediaType::Video { Verdict::Hold } else { Verdict::Leave };
         }
         let until = shown.plus_ticks(packet.duration().unwrap_or(0));
         let is_over = self.range.start.is_some_and(|start| until <= start && shown < start);
         let is_early = self.range.is_before(shown);
         let keeps = match stream.kind {
             _ if is_over => false,
+            MediaType::Video if self.range.start.is_none() => true,
             MediaType::Video => {
                 let is_key = packet.flags() & ffi::AV_PKT_FLAG_KEY != 0;
                 if is_key && !is_early {

@@ -280,3 +280,26 @@ fn a_stream_that_holds_nothing_is_left_out_of_mp4() {
     assert_eq!(came(&written), [Err("it has no packet"), Ok(0), Ok(1)]);
     assert_eq!(probe(&Input::from(&*target)).unwrap().streams.len(), 2);
 }
+
+#[test]
+fn a_copied_video_that_begins_without_a_key_frame_is_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let second = make(
+        folder.path(),
+        "begun.ts",
+        "-f lavfi -i testsrc2=s=64x48:r=25:d=2 -c:v mpeg2video -g 12 -bf 2 -bsf:v noise=drop='lt(n,5)'",
+    );
+    let source = make(
+        folder.path(),
+        "two.ts",
+        &format!(
+            "-f lavfi -i testsrc2=s=128x96:r=25:d=2 -i file:{} -map 0 -map 1 -c:v:0 libx264 -c:v:1 copy -copyinkf",
+            second.display()
+        ),
+    );
+    let packets = |path: &Path| support::ffprobe(path, "-select_streams v:1 -show_entries packet=size");
+    let target = folder.path().join("whole.mkv");
+    cut(&source, &target, range("", ""));
+    assert!(packets(&source).len() > 40);
+    assert_eq!(packets(&target).len(), packets(&source).len());
+}
